@@ -1,0 +1,83 @@
+package import Policy
+import Synchronization
+
+/// Asks the configured name servers in their order: the next one when a server is silent, broken or unwilling, and the
+/// round again for those that were only silent.
+package final class DNSClient: DNSTransport {
+    private enum State {
+        /// No question yet; with only static clusters there never is one, and no thread either.
+        case idle
+        case running(AresLoop, servers: [EndpointAddress])
+        case closed
+    }
+
+    private let settings: DNSSettings
+    private let state = Mutex(State.idle)
+
+    package init(settings: DNSSettings) {
+        self.settings = settings
+    }
+
+    package func query(name: DNSName, type: DNSRecordType) async -> Result<DNSAnswer, DNSFailure> {
+        func failure(_ kind: DNSFailure.Kind) -> Result<DNSAnswer, DNSFailure> {
+            .failure(DNSFailure(kind, name: name.description))
+        }
+        let loop: AresLoop
+        let servers: [EndpointAddress]
+        do throws(StartFailure) {
+            guard let running = try start() else { return failure(.cancelled) }
+            (loop, servers) = running
+        } catch {
+            return failure(.system(error.reason))
+        }
+
+        var candidates = Array(servers.indices)
+        var last = DNSFailure(.system("no name server is configured"), name: name.description)
+        for _ in 0..<max(settings.tries, 1) {
+            for index in candidates {
+                let server = servers[index]
+                let result = await loop.ask(server: index, name: name, type: type)
+                    .mapError { DNSFailure($0, name: name.description, server: server) }
+                    .flatMap { DNSAnswer.read($0, name: name, type: type, server: server) }
+                guard case .failure(let failure) = result, !failure.isFinal else { return result }
+                last = failure
+                // Silence may be a lost packet. Anything else would only be repeated.
+                if failure.kind != .timeout { candidates.removeAll { $0 == index } }
+            }
+        }
+        return .failure(last)
+    }
+
+    package func close() async {
+        let previous = state.withLock { state in
+            defer { state = .closed }
+            return state
+        }
+        if case .running(let loop, _) = previous { await loop.stop() }
+    }
+
+    private struct StartFailure: Error {
+        let reason: String
+    }
+
+    /// The thread and its servers, started by the first question; nil after ``close()``.
+    private func start() throws(StartFailure) -> (AresLoop, servers: [EndpointAddress])? {
+        try state.withLock { state throws(StartFailure) in
+            switch state {
+            case .closed:
+                return nil
+            case .running(let loop, let servers):
+                return (loop, servers)
+            case .idle:
+                do {
+                    let servers = settings.servers.isEmpty ? try AresChannel.systemServers() : settings.servers
+                    let loop = try AresLoop(servers: servers, timeout: settings.timeout)
+                    state = .running(loop, servers: servers)
+                    return (loop, servers)
+                } catch {
+                    throw StartFailure(reason: "\(error)")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+/// A DNS message (RFC 1035, 4), as much of it as discovery needs: values only, no sockets.
+package struct DNSMessage: Hashable, Sendable {
+    package var id: UInt16
+    package var isResponse = false
+    package var opcode: UInt8 = 0
+    package var isAuthoritative = false
+    /// TC: the answer did not fit; ask again over TCP.
+    package var isTruncated = false
+    package var recursionDesired = true
+    package var recursionAvailable = false
+    package var responseCode = DNSResponseCode.noError
+    package var questions: [DNSQuestion] = []
+    package var answers: [DNSRecord] = []
+    package var authorities: [DNSRecord] = []
+    package var additionals: [DNSRecord] = []
+
+    package init(id: UInt16) {
+        self.id = id
+    }
+
+    /// A response to `query` that repeats its id and its questions.
+    package init(answering query: DNSMessage, responseCode: DNSResponseCode = .noError, answers: [DNSRecord] = []) {
+        self.id = query.id
+        self.isResponse = true
+        self.opcode = query.opcode
+        self.isAuthoritative = true
+        self.recursionDesired = query.recursionDesired
+        self.responseCode = responseCode
+        self.questions = query.questions
+        self.answers = answers
+    }
+}
+
+package struct DNSQuestion: Hashable, Sendable {
+    package var name: DNSName
+    package var type: DNSRecordType
+    package var recordClass = DNSRecord.internetClass
+
+    package init(name: DNSName, type: DNSRecordType) {
+        self.name = name
+        self.type = type
+    }
+}
+
+package struct DNSRecord: Hashable, Sendable {
+    package var name: DNSName
+    package var type: DNSRecordType
+    package var recordClass = DNSRecord.internetClass
+    /// Seconds. A value with the top bit set has been read as zero (RFC 2181, 8).
+    package var ttl: UInt32
+    package var data: Data
+
+    package static let internetClass: UInt16 = 1
+
+    package init(name: DNSName, type: DNSRecordType, ttl: UInt32, data: Data) {
+        self.name = name
+        self.type = type
+        self.ttl = ttl
+        self.data = data
+    }
+
+    package enum Data: Hashable, Sendable {
+        /// A and AAAA.
+        case address(IPAddress)
+        case cname(DNSName)
+        case soa(StartOfAuthority)
+        /// Every other type, SRV among them, and every class but IN.
+        case raw([UInt8])
+    }
+
+    /// Of the SOA record only what negative caching reads (RFC 2308), and the rest so that it can be written again.
+    package struct StartOfAuthority: Hashable, Sendable {
+        package var primary: DNSName
+        package var mailbox: DNSName
+        package var serial: UInt32
+        package var refresh: UInt32
+        package var retry: UInt32
+        package var expire: UInt32
+        /// Seconds for which "no such name" may be believed.
+        package var minimum: UInt32
+
+        package init(
+            primary: DNSName, mailbox: DNSName, serial: UInt32, refresh: UInt32, retry: UInt32, expire: UInt32,
+            minimum: UInt32
+        ) {
+            self.primary = primary
+            self.mailbox = mailbox
+            self.serial = serial
+            self.refresh = refresh
+            self.retry = retry
+            self.expire = expire
+            self.minimum = minimum
+        }
+    }
+}
+
+/// TYPE and QTYPE values (RFC 1035, 3.2.2; RFC 3596; RFC 2782; RFC 6891).
+package struct DNSRecordType: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    package var rawValue: UInt16
+
+    package init(rawValue: UInt16) {
+        self.rawValue = rawValue
+    }
+
+    package static let a = DNSRecordType(rawValue: 1)
+    package static let cname = DNSRecordType(rawValue: 5)
+    package static let soa = DNSRecordType(rawValue: 6)
+    package static let aaaa = DNSRecordType(rawValue: 28)
+    package static let srv = DNSRecordType(rawValue: 33)
+    package static let opt = DNSRecordType(rawValue: 41)
+
+    /// `AAAA`; `TYPE65` for a type without a name here (RFC 3597, 5).
+    package var description: String {
+        switch self {
+        case .a: "A"
+        case .cname: "CNAME"
+        case .soa: "SOA"
+        case .aaaa: "AAAA"
+        case .srv: "SRV"
+        case .opt: "OPT"
+        default: "TYPE\(rawValue)"
+        }
+    }
+}
+
+/// RCODE values, the four bits of the header (RFC 1035, 4.1.1).
+package struct DNSResponseCode: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    package var rawValue: UInt8
+
+    package init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    package static let noError = DNSResponseCode(rawValue: 0)
+    package static let formatError = DNSResponseCode(rawValue: 1)
+    package static let serverFailure = DNSResponseCode(rawValue: 2)
+    package static let nameError = DNSResponseCode(rawValue: 3)
+    package static let notImplemented = DNSResponseCode(rawValue: 4)
+    package static let refused = DNSResponseCode(rawValue: 5)
+
+    /// The name that `dig` prints; `RCODE9` for one without.
+    package var description: String {
+        switch self {
+        case .noError: "NOERROR"
+        case .formatError: "FORMERR"
+        case .serverFailure: "SERVFAIL"
+        case .nameError: "NXDOMAIN"
+        case .notImplemented: "NOTIMP"
+        case .refused: "REFUSED"
+        default: "RCODE\(rawValue)"
+        }
+    }
+}

@@ -1,0 +1,183 @@
+package import NIOCore
+
+/// The body of one direction of an exchange on its way from the leg that receives it to the leg that sends it.
+///
+/// Bytes go in as slices of the read buffer (small ones are gathered into a buffer of the queue's own, so that a byte
+/// never pins a whole read), and come out once, copied into a connection's output. As long as the queue is
+/// *replayable* what was read stays held, and ``rewind()`` starts over for another attempt.
+///
+/// Confined to one thread.
+package final class BodyQueue {
+    private var chunks: ContiguousArray<ByteBuffer> = []
+    /// The chunk that is read next, and how far it has been read.
+    private var head = 0
+    private var headOffset = 0
+    /// Whether the last chunk is the queue's own and may be written to.
+    private var lastIsOwn = false
+    /// An emptied buffer of the queue's own, for the next small bytes.
+    private var spare: ByteBuffer?
+
+    /// Bytes that wait to be read.
+    package private(set) var pending = 0
+    /// Bytes in memory: those that wait and those held for a replay.
+    package private(set) var held = 0
+    /// No bytes will follow those that wait.
+    package private(set) var isFinished = false
+    /// Whether everything from the first byte on is still held.
+    package private(set) var isReplayable = false
+    /// Trailers to send after the last byte; set before or together with ``finish(trailers:)``.
+    package private(set) var trailers: HeaderBlock?
+
+    private var replayLimit = 0
+
+    /// Bytes below this are gathered; from it on the slice is kept.
+    private static let gatherBelow = 2048
+    private static let ownCapacity = 2048
+
+    package init() {}
+
+    /// Begins to hold what is read, up to this many bytes. Call before the first byte.
+    package func holdForReplay(limit: Int) {
+        isReplayable = true
+        replayLimit = limit
+    }
+
+    /// Adds bytes that lie in `buffer`.
+    func append(_ bytes: UnsafeRawBufferPointer, in buffer: ByteBuffer) {
+        let count = bytes.count
+        if count < Self.gatherBelow {
+            gather(bytes)
+        } else {
+            let slice = buffer.withUnsafeReadableBytes { whole -> ByteBuffer? in
+                guard let start = bytes.baseAddress, let base = whole.baseAddress else { return nil }
+                return buffer.getSlice(at: buffer.readerIndex + (start - base), length: count)
+            }
+            guard let slice else { return gather(bytes) }
+            chunks.append(slice)
+            lastIsOwn = false
+        }
+        noteAppended(count)
+    }
+
+    /// Adds a buffer that the caller made.
+    package func append(_ buffer: ByteBuffer) {
+        if buffer.readableBytes == 0 { return }
+        chunks.append(buffer)
+        lastIsOwn = false
+        noteAppended(buffer.readableBytes)
+    }
+
+    /// Says that the body is complete.
+    package func finish(trailers: HeaderBlock? = nil) {
+        isFinished = true
+        if let trailers { self.trailers = trailers }
+    }
+
+    /// Gives up the possibility of a replay: what was read is let go.
+    package func commit() {
+        guard isReplayable else { return }
+        isReplayable = false
+        dropRead()
+    }
+
+    /// Starts over from the first byte. Only while ``isReplayable``.
+    package func rewind() {
+        precondition(isReplayable, "rewind of a body that is not held")
+        head = 0
+        headOffset = 0
+        pending = held
+    }
+
+    /// Forgets everything and keeps the memory for the next exchange. The trailers are handed back.
+    package func reset() -> HeaderBlock? {
+        recycle()
+        head = 0
+        headOffset = 0
+        lastIsOwn = false
+        pending = 0
+        held = 0
+        isFinished = false
+        isReplayable = false
+        defer { trailers = nil }
+        return trailers
+    }
+
+    /// Copies the next `count` bytes to the end of `output`. `count` is at most ``pending``.
+    func read(_ count: Int, into output: inout ByteBuffer) {
+        precondition(count <= pending)
+        var left = count
+        while left > 0 {
+            let available = chunks[head].readableBytes - headOffset
+            let part = min(available, left)
+            chunks[head].withUnsafeReadableBytes { bytes in
+                _ = output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[headOffset..<headOffset + part]))
+            }
+            left -= part
+            headOffset += part
+            if headOffset == chunks[head].readableBytes { nextChunk() }
+        }
+        pending -= count
+        if !isReplayable { held -= count }
+    }
+
+    /// Takes everything that waits as one buffer: for readers that are no HTTP/2 leg.
+    package func readAll() -> ByteBuffer {
+        var all = ByteBuffer()
+        read(pending, into: &all)
+        return all
+    }
+
+    // MARK: Private
+
+    private func gather(_ bytes: UnsafeRawBufferPointer) {
+        if !lastIsOwn || chunks.isEmpty || chunks[chunks.count - 1].writableBytes < bytes.count {
+            chunks.append(spare ?? ByteBufferAllocator().buffer(capacity: Self.ownCapacity))
+            spare = nil
+            lastIsOwn = true
+        }
+        chunks[chunks.count - 1].writeBytes(bytes)
+    }
+
+    private func noteAppended(_ count: Int) {
+        pending += count
+        held += count
+        if isReplayable, held > replayLimit { commit() }
+    }
+
+    private func nextChunk() {
+        head += 1
+        headOffset = 0
+        guard !isReplayable else { return }
+        if head == chunks.count {
+            recycle()
+            head = 0
+        } else {
+            chunks[head - 1] = ByteBuffer()
+            if head >= 64 {
+                chunks.removeFirst(head)
+                head = 0
+            }
+        }
+    }
+
+    /// Lets go of all chunks, but keeps an own one for the next small bytes.
+    private func recycle() {
+        if lastIsOwn, spare == nil, var own = chunks.popLast(), own.capacity <= Self.ownCapacity * 2 {
+            chunks.removeAll(keepingCapacity: true)
+            own.clear()
+            spare = own
+        } else {
+            chunks.removeAll(keepingCapacity: true)
+        }
+        lastIsOwn = false
+    }
+
+    /// Lets go of the chunks before the read position.
+    private func dropRead() {
+        held = pending
+        guard head > 0 else { return }
+        chunks.removeFirst(head)
+        head = 0
+        if chunks.isEmpty { lastIsOwn = false }
+    }
+}

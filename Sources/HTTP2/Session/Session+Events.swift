@@ -1,0 +1,143 @@
+import CNghttp2
+
+/// What the library's callbacks do: they note and tell.
+extension Session {
+    func onBeginHeaders(_ frame: nghttp2_frame) -> Int32 {
+        let id = frame.hd.stream_id
+        if role == .server, frame.headers.cat == NGHTTP2_HCAT_REQUEST {
+            let stream = Stream(id: id, session: self)
+            nghttp2_session_set_stream_user_data(raw, id, Unmanaged.passUnretained(stream).toOpaque())
+            remember(stream)
+            headerStream = stream
+        } else {
+            headerStream = stream(id)
+        }
+        headerStream?.incoming = headerStream?.incoming ?? blocks.take()
+        return 0
+    }
+
+    func onHeader(name: OpaquePointer, value: OpaquePointer, flags: UInt8) -> Int32 {
+        guard let block = headerStream?.incoming else { return 0 }
+        block.receive(
+            name: name, value: value, flags: flags,
+            maxBytes: settings.maxHeaderBytes, maxFields: settings.maxHeaderFields)
+        if block.listSize > settings.hardHeaderBytes || block.receivedCount > settings.hardHeaderFields {
+            pendingError = SessionError(
+                reason: .headerBytes, code: .enhanceYourCalm,
+                message: "header block over \(settings.hardHeaderBytes) bytes or \(settings.hardHeaderFields) fields")
+            return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+        }
+        return 0
+    }
+
+    func onFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = frame.pointee.hd
+        switch UInt32(header.type) {
+        case NGHTTP2_HEADERS.rawValue:
+            onHeadersComplete(header)
+        case NGHTTP2_DATA.rawValue:
+            if header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0, let stream = stream(header.stream_id) {
+                stream.remoteEnded = true
+                delegate.session(self, didReceiveEndOf: stream)
+            }
+        case NGHTTP2_RST_STREAM.rawValue:
+            if let stream = stream(header.stream_id) {
+                let code = ErrorCode(rawValue: frame.pointee.rst_stream.error_code)
+                stream.resetByPeer = code
+                delegate.session(self, didReceiveReset: code, on: stream)
+            }
+        case NGHTTP2_SETTINGS.rawValue:
+            if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
+                settingsAcknowledged = true
+                delegate.sessionDidReceiveSettingsAck(self)
+            } else {
+                settingsReceived = true
+                delegate.sessionDidReceiveSettings(self)
+            }
+        case NGHTTP2_PING.rawValue:
+            if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 { delegate.sessionDidReceivePingAck(self) }
+        case NGHTTP2_GOAWAY.rawValue:
+            let goAway = frame.pointee.goaway
+            goAwayReceived = true
+            let debug = UnsafeRawBufferPointer(start: goAway.opaque_data, count: min(goAway.opaque_data_len, 256))
+            delegate.session(
+                self, didReceiveGoAway: goAway.last_stream_id, code: ErrorCode(rawValue: goAway.error_code),
+                debug: String(decoding: debug, as: UTF8.self))
+        default:
+            break
+        }
+    }
+
+    private func onHeadersComplete(_ header: nghttp2_frame_hd) {
+        guard let stream = headerStream, let block = stream.incoming else { return }
+        headerStream = nil
+        stream.incoming = nil
+        let endStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+        if endStream { stream.remoteEnded = true }
+        let kind: HeaderKind
+        if stream.finalHeadersReceived {
+            kind = .trailers
+        } else if role == .client, let status = block.status, status >= 100, status < 200 {
+            kind = .informational
+        } else {
+            kind = .head
+            stream.finalHeadersReceived = true
+        }
+        delegate.session(self, didReceive: block, kind: kind, on: stream, endStream: endStream)
+    }
+
+    func onData(_ id: Int32, _ bytes: UnsafeRawBufferPointer) {
+        let known = dataStream
+        let stream: Stream
+        if let known, known.id == id {
+            stream = known
+        } else {
+            guard let found = self.stream(id) else {
+                creditConnection(bytes.count)
+                return
+            }
+            dataStream = found
+            stream = found
+        }
+        data = bytes
+        delegate.session(self, didReceiveData: bytes.count, on: stream)
+        data = UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+
+    func onStreamClose(_ id: Int32, _ code: ErrorCode) {
+        guard let stream = stream(id) else { return }
+        watch.noteClosed(stream)
+        forget(stream)
+        delegate.session(self, didClose: stream, code: code)
+        stream.owner = nil
+    }
+
+    func onFrameSent(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = frame.pointee.hd
+        switch UInt32(header.type) {
+        case NGHTTP2_HEADERS.rawValue:
+            watch.noteSent(data: false)
+            if let stream = stream(header.stream_id), !stream.headersSent {
+                stream.headersSent = true
+                delegate.session(self, didSendHeadersOn: stream)
+            }
+        case NGHTTP2_DATA.rawValue:
+            watch.noteSent(data: true)
+        case NGHTTP2_RST_STREAM.rawValue:
+            let code = ErrorCode(rawValue: frame.pointee.rst_stream.error_code)
+            // A stream that we did not reset ourselves was reset by the library because of what the peer sent.
+            let provoked = stream(header.stream_id).map { !$0.resetByUs } ?? (code != .cancel && code != .noError)
+            if provoked { watch.noteProvokedReset(now: inputNow) }
+            delegate.session(self, didSendReset: code, on: header.stream_id, provoked: provoked)
+        default:
+            break
+        }
+    }
+
+    func onFrameNotSent(_ frame: UnsafePointer<nghttp2_frame>, _ code: Int32) {
+        let header = frame.pointee.hd
+        guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = stream(header.stream_id) else { return }
+        // The library drops a block that it can't send without closing the stream: the peer would wait for ever.
+        reset(stream, .internalError)
+    }
+}

@@ -1,0 +1,235 @@
+import CNghttp2
+package import NIOCore
+
+/// One HTTP/2 connection without its socket: bytes in, events out; commands in, bytes out.
+///
+/// A session wraps libnghttp2's and closes its traps (see `docs/decisions/0002-libnghttp2.md`): it counts header bytes and
+/// fields, looks at every frame header, answers floods with GOAWAY, sweeps its streams when the connection is lost, and
+/// keeps header blocks and bodies alive for as long as the library reads them.
+///
+/// Not thread-safe and not re-entrant: ``receive(_:now:)`` and ``produce(limit:)`` must not be called from inside a
+/// delegate's method. Commands may be.
+package final class Session {
+    package enum Role: Sendable {
+        case server, client
+    }
+
+    package let role: Role
+    package let settings: SessionSettings
+    package unowned(unsafe) var delegate: any SessionDelegate
+    let blocks: HeaderBlockPool
+    let raw: OpaquePointer
+
+    /// What ``produce(limit:)`` wrote and nobody took yet.
+    package var output: ByteBuffer
+
+    // Streams, newest first.
+    unowned(unsafe) var firstStream: Stream?
+    package internal(set) var streamCount = 0
+    /// The stream whose header block is being received; blocks never interleave.
+    var headerStream: Stream?
+    /// The stream of the last DATA callback: most come in rows.
+    unowned(unsafe) var dataStream: Stream?
+    /// The DATA bytes of the running callback, and the buffer they lie in.
+    var data = UnsafeRawBufferPointer(start: nil, count: 0)
+    var input = ByteBuffer()
+    var inputNow: Int64 = 0
+
+    var watch: FrameWatch
+    /// Set by a callback that can't terminate the session from where it is.
+    var pendingError: SessionError?
+    /// The library's last words about an error, for messages.
+    var lastLibraryError = ""
+    package internal(set) var isTerminated = false
+    /// After a sweep the library's pointers to streams dangle: it must not be asked for frames any more.
+    private var isSwept = false
+    package internal(set) var goAwayReceived = false
+    package internal(set) var settingsReceived = false
+    package internal(set) var settingsAcknowledged = false
+
+    package init(role: Role, settings: SessionSettings, blocks: HeaderBlockPool, delegate: any SessionDelegate) {
+        self.role = role
+        self.settings = settings
+        self.blocks = blocks
+        self.delegate = delegate
+        self.output = ByteBuffer()
+        self.watch = FrameWatch(role: role, settings: settings)
+        self.raw = LibrarySession.make(role: role, settings: settings)
+        nghttp2_session_set_user_data(raw, Unmanaged.passUnretained(self).toOpaque())
+        LibrarySession.submitFirstSettings(raw, role: role, settings: settings)
+    }
+
+    deinit {
+        releaseStreams()
+        nghttp2_session_del(raw)
+    }
+
+    // MARK: Bytes in
+
+    /// Reads what the peer sent.
+    /// - Parameter now: nanoseconds of the monotonic clock, for the abuse budgets.
+    /// - Throws: when the connection can't go on; the GOAWAY is queued: produce, write, close.
+    package func receive(_ buffer: ByteBuffer, now: Int64) throws(SessionError) {
+        if isTerminated { return }
+        input = buffer
+        inputNow = now
+        defer { input = ByteBuffer() }
+        let error = buffer.withUnsafeReadableBytes { bytes in receive(bytes) }
+        if let error {
+            terminate(error.code)
+            throw error
+        }
+    }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) -> SessionError? {
+        var fed = 0
+        var position = 0
+        while true {
+            switch watch.scanner.next(in: bytes, position: &position) {
+            case .needMoreBytes:
+                return feed(bytes, from: fed, to: bytes.count)
+            case .dependency(let stream, let parent):
+                if stream == parent {
+                    return SessionError(
+                        reason: .protocolError, code: .protocolError, message: "stream \(stream) depends on itself")
+                }
+            case .frame(let frame):
+                if watch.needsStreamState(frame), frame.start > fed {
+                    // What comes before decides whether the frame's stream is still open.
+                    if let error = feed(bytes, from: fed, to: frame.start) { return error }
+                    fed = frame.start
+                }
+                if let error = watch.inspect(frame, session: self) {
+                    return feed(bytes, from: fed, to: max(fed, frame.start)) ?? error
+                }
+            }
+        }
+    }
+
+    private func feed(_ bytes: UnsafeRawBufferPointer, from: Int, to: Int) -> SessionError? {
+        guard to > from, let base = bytes.baseAddress else { return nil }
+        let start = (base + from).assumingMemoryBound(to: UInt8.self)
+        let result = nghttp2_session_mem_recv(raw, start, to - from)
+        if let pendingError { return pendingError }
+        return result < 0 ? error(ofLibrary: Int32(truncatingIfNeeded: result)) : nil
+    }
+
+    private func error(ofLibrary code: Int32) -> SessionError {
+        let text = lastLibraryError.isEmpty ? String(cString: nghttp2_strerror(code)) : lastLibraryError
+        switch code {
+        case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue:
+            return SessionError(reason: .badPreface, code: .protocolError, message: "bad connection preface")
+        case NGHTTP2_ERR_FLOODED.rawValue, -905:
+            return SessionError(reason: .flood, code: .enhanceYourCalm, message: text)
+        case NGHTTP2_ERR_NOMEM.rawValue:
+            return SessionError(reason: .outOfMemory, code: .internalError, message: text)
+        default:
+            return SessionError(reason: .protocolError, code: .protocolError, message: text)
+        }
+    }
+
+    /// Moves the DATA of the running ``SessionDelegate/session(_:didReceiveData:on:)`` into a queue.
+    package func takeData(into queue: BodyQueue) {
+        queue.append(data, in: input)
+    }
+
+    // MARK: Bytes out
+
+    /// Whether ``produce(limit:)`` would write something.
+    package var wantsWrite: Bool { !isSwept && nghttp2_session_want_write(raw) != 0 }
+
+    /// Whether nothing is left to be said or heard: the connection can be closed.
+    package var isDone: Bool { nghttp2_session_want_read(raw) == 0 && nghttp2_session_want_write(raw) == 0 }
+
+    /// Writes frames to ``output`` until it holds `limit` bytes or nothing is left to write.
+    /// - Returns: whether the limit was what ended it.
+    package func produce(limit: Int) -> Bool {
+        while output.readableBytes < limit, !isSwept {
+            var chunk: UnsafePointer<UInt8>?
+            let count = nghttp2_session_mem_send(raw, &chunk)
+            if count == 0 { return false }
+            guard count > 0, let chunk else {
+                // Out of memory or an internal error: there is nothing to be said any more.
+                isTerminated = true
+                return false
+            }
+            output.writeBytes(UnsafeRawBufferPointer(start: chunk, count: count))
+        }
+        return !isSwept
+    }
+
+    // MARK: End
+
+    /// Queues GOAWAY with this code and ends reading; open streams get no answer any more.
+    package func terminate(_ code: ErrorCode) {
+        if isTerminated { return }
+        isTerminated = true
+        nghttp2_session_terminate_session(raw, code.rawValue)
+    }
+
+    /// Closes every stream that is still open: after the connection is lost or terminated, since the library then calls
+    /// nobody. Each gets its ``SessionDelegate/session(_:didClose:code:)``.
+    package func sweep(_ code: ErrorCode) {
+        isTerminated = true
+        isSwept = true
+        while let stream = firstStream {
+            forget(stream)
+            delegate.session(self, didClose: stream, code: code)
+            stream.owner = nil
+        }
+    }
+
+    /// Whether a header block has begun and not ended: nothing else can be read until it does.
+    package var isInHeaderBlock: Bool { watch.isInHeaderBlock }
+
+    /// Weighted count of suspicious frames over the connection's life.
+    package var glitchCount: Int { watch.glitchCount }
+
+    // MARK: Table of streams
+
+    /// Enters a stream into the table; the library holds the reference.
+    func remember(_ stream: Stream) {
+        stream.next = firstStream
+        firstStream?.previous = stream
+        firstStream = stream
+        streamCount += 1
+        _ = Unmanaged.passRetained(stream)
+    }
+
+    /// Takes a stream out of the table and gives up the reference of ``remember(_:)``; the caller holds its own.
+    func forget(_ stream: Stream) {
+        guard stream.isOpen else { return }
+        stream.isOpen = false
+        if let previous = stream.previous { previous.next = stream.next } else { firstStream = stream.next }
+        stream.next?.previous = stream.previous
+        stream.previous = nil
+        stream.next = nil
+        streamCount -= 1
+        if dataStream === stream { dataStream = nil }
+        if headerStream === stream { headerStream = nil }
+        if let block = stream.incoming {
+            blocks.give(block)
+            stream.incoming = nil
+        }
+        Unmanaged.passUnretained(stream).release()
+    }
+
+    private func releaseStreams() {
+        while let stream = firstStream { forget(stream) }
+    }
+
+    /// The open stream with this id.
+    func stream(_ id: Int32) -> Stream? {
+        guard let pointer = nghttp2_session_get_stream_user_data(raw, id) else { return nil }
+        return Unmanaged<Stream>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    /// Whether the library knows the stream as open or half closed.
+    func isKnown(_ id: Int32) -> Bool {
+        nghttp2_session_find_stream(raw, id) != nil
+    }
+}
+
+/// A session belongs to one thread.
+@available(*, unavailable)
+extension Session: Sendable {}

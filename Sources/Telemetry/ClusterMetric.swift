@@ -1,0 +1,84 @@
+package import Policy
+
+/// Everything a worker counts per cluster. The raw value is the cell in its ``CounterBlock``; the cells behind
+/// ``firstStatusCell`` count finished exchanges by gRPC status, then by HTTP status class, then local replies by kind.
+package enum ClusterMetric: Int, CaseIterable, Sendable {
+    case streamsActive
+    case connections
+    case connectionsActive
+    case connectFailures
+    case pendingStreams
+    case pendingOverflow
+    case replaysUnsent
+    case replaysRefused
+    case resetsSent
+    case resetsReceived
+    case goAwayReceived
+    case keepaliveTimeouts
+    case bytesSent
+    case bytesReceived
+    case missingGRPCStatus
+    case cancelledByCaller
+
+    package var descriptor: MetricDescriptor {
+        switch self {
+        case .streamsActive:
+            .gauge("ekiden_upstream_active_streams", "Streams in flight on a cluster's endpoints.")
+        case .connections:
+            .counter("ekiden_upstream_connections_total", "Connections opened to a cluster's endpoints.")
+        case .connectionsActive:
+            .gauge("ekiden_upstream_connections", "Connections to a cluster's endpoints that are open.")
+        case .connectFailures:
+            .counter("ekiden_upstream_connect_failures_total", "Connects that were refused, reset or timed out.")
+        case .pendingStreams:
+            .gauge("ekiden_upstream_pending_streams", "Streams that wait for a slot on a connection.")
+        case .pendingOverflow:
+            .counter("ekiden_upstream_pending_overflow_total", "Streams refused because the queue was full.")
+        case .replaysUnsent:
+            .counter(
+                "ekiden_replays_total", "Streams tried on another endpoint because they were certainly not processed.",
+                ["reason": "unsent"])
+        case .replaysRefused:
+            .counter(
+                "ekiden_replays_total", "Streams tried on another endpoint because they were certainly not processed.",
+                ["reason": "refused"])
+        case .resetsSent:
+            .counter("ekiden_upstream_resets_sent_total", "RST_STREAM frames to a cluster's endpoints.")
+        case .resetsReceived:
+            .counter("ekiden_upstream_resets_received_total", "RST_STREAM frames from a cluster's endpoints.")
+        case .goAwayReceived:
+            .counter("ekiden_upstream_goaway_received_total", "GOAWAY frames from a cluster's endpoints.")
+        case .keepaliveTimeouts:
+            .counter("ekiden_upstream_keepalive_timeouts_total", "Connections given up because a PING had no answer.")
+        case .bytesSent:
+            .counter("ekiden_upstream_sent_bytes_total", "Bytes sent to a cluster's endpoints.")
+        case .bytesReceived:
+            .counter("ekiden_upstream_received_bytes_total", "Bytes received from a cluster's endpoints.")
+        case .missingGRPCStatus:
+            .counter("ekiden_grpc_missing_status_total", "gRPC responses that ended without a grpc-status.")
+        case .cancelledByCaller:
+            .counter("ekiden_cancelled_total", "Exchanges that the caller cancelled or left.")
+        }
+    }
+
+    package static let firstStatusCell = allCases.count
+    package static let firstHTTPClassCell = firstStatusCell + GRPCStatus.allCases.count
+    package static let firstLocalReplyCell = firstHTTPClassCell + 5
+    /// Cells in a cluster's block.
+    package static let cellCount = firstLocalReplyCell + Failure.Kind.allCases.count
+
+    /// The cell of finished gRPC exchanges with this status; codes beyond 16 count as UNKNOWN, as a client reads them.
+    package static func cell(grpcStatus code: Int) -> Int {
+        firstStatusCell + (code >= 0 && code < GRPCStatus.allCases.count ? code : GRPCStatus.unknown.rawValue)
+    }
+
+    /// The cell of finished non-gRPC exchanges with this HTTP status (100...599).
+    package static func cell(httpStatus: Int) -> Int {
+        firstHTTPClassCell + min(max(httpStatus / 100, 1), 5) - 1
+    }
+
+    /// The cell of exchanges that Ekiden answered itself.
+    package static func cell(localReply kind: Failure.Kind) -> Int {
+        firstLocalReplyCell + (Failure.Kind.allCases.firstIndex(of: kind) ?? 0)
+    }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Ekiden: AsyncParsableCommand {
+    func run() async throws {}
+}

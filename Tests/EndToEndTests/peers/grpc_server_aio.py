@@ -1,0 +1,204 @@
+"""Echo tasks on grpcio's asyncio server: as grpc_server.py, for many streams at a time.
+
+    grpc_server_aio.py --task task-a=127.0.0.2:0 --task task-b=127.0.0.3:0
+
+Same services, events and commands.
+"""
+
+import argparse
+import asyncio
+import signal
+import threading
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from echo import Call, Task
+from lines import commands, emit
+from messages import UNLIMITED, EchoRequest, echo_pb2_grpc
+
+
+class AioCall(Call):
+    """A call whose handler is a coroutine: grpcio cancels it when the caller has gone."""
+
+    def __init__(self, task, context, method):
+        super().__init__(task, context, method)
+        self._context = context
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        if kind is asyncio.CancelledError:
+            remaining = self._remaining(self._context)
+            self.end("expired" if remaining is not None and remaining <= 0 else "cancelled")
+        elif kind is not None:
+            self.end("failed")
+
+    async def open(self, request):
+        if request.initial_metadata:
+            await self._context.send_initial_metadata(self.fields(request.initial_metadata))
+        if request.trailing_metadata:
+            self._context.set_trailing_metadata(self.fields(request.trailing_metadata))
+        if any(key == "x-echo-compress" for key, _ in self._metadata):
+            self._context.set_compression(grpc.Compression.Gzip)
+
+    async def pause(self, request):
+        if request.delay_ms > 0:
+            await asyncio.sleep(request.delay_ms / 1000)
+
+    async def responses(self, request):
+        for _ in range(self.count(request)):
+            await self.pause(request)
+            yield self.response(request)
+
+    async def finish(self, request):
+        """Ends the call as the request wants; does not return when that is not OK."""
+        status = self.status(request)
+        if status is not None:
+            self.end("failed")
+            await self._context.abort(*status)
+        self.end("ok")
+
+
+class Echo(echo_pb2_grpc.EchoServicer):
+    def __init__(self, task):
+        self._task = task
+
+    async def Unary(self, request, context):
+        async with AioCall(self._task, context, "Unary") as call:
+            call.receive(request)
+            return await self._answer(call, request)
+
+    async def ClientStream(self, request_iterator, context):
+        async with AioCall(self._task, context, "ClientStream") as call:
+            first = None
+            async for request in request_iterator:
+                call.receive(request)
+                first = first or request
+            return await self._answer(call, first or EchoRequest())
+
+    async def ServerStream(self, request, context):
+        async with AioCall(self._task, context, "ServerStream") as call:
+            call.receive(request)
+            await call.open(request)
+            async for response in call.responses(request):
+                yield response
+            await call.finish(request)
+
+    async def Bidi(self, request_iterator, context):
+        async with AioCall(self._task, context, "Bidi") as call:
+            request = EchoRequest()
+            first = True
+            async for request in request_iterator:
+                call.receive(request)
+                if first:
+                    await call.open(request)
+                    first = False
+                async for response in call.responses(request):
+                    yield response
+                if request.status_code != 0:
+                    break
+            await call.finish(request)
+
+    @staticmethod
+    async def _answer(call, request):
+        await call.open(request)
+        await call.pause(request)
+        await call.finish(request)
+        return call.response(request)
+
+
+class Server:
+    """The running tasks by name."""
+
+    def __init__(self, max_streams):
+        self._options = [("grpc.so_reuseport", 0), *UNLIMITED]
+        if max_streams:
+            self._options.append(("grpc.max_concurrent_streams", max_streams))
+        self._tasks = {}
+
+    async def start(self, name, listen):
+        task = Task(name)
+        server = grpc.aio.server(options=self._options)
+        echo_pb2_grpc.add_EchoServicer_to_server(Echo(task), server)
+        status = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(status, server)
+        port = server.add_insecure_port(listen)
+        await server.start()
+        self._tasks[name] = (task, server, status)
+        emit("listening", name=name, address=listen.rsplit(":", 1)[0], port=port)
+
+    async def stop(self, name, grace):
+        if name not in self._tasks:
+            emit("error", message=f"no task {name!r}")
+            return
+        task, server, _ = self._tasks.pop(name)
+        await server.stop(grace)
+        emit("stopped", name=name, **task.stats())
+
+    async def stop_all(self, grace):
+        await asyncio.gather(*(self.stop(name, grace) for name in list(self._tasks)))
+
+    def stats(self):
+        emit("stats", tasks={name: task.stats() for name, (task, _, _) in self._tasks.items()})
+
+    async def health(self, name, serving):
+        if name not in self._tasks:
+            emit("error", message=f"no task {name!r}")
+            return
+        states = health_pb2.HealthCheckResponse
+        await self._tasks[name][2].set("", states.SERVING if serving else states.NOT_SERVING)
+        emit("health", name=name, serving=serving)
+
+    async def obey(self, command):
+        match command["command"]:
+            case "start":
+                await self.start(command["name"], command["listen"])
+            case "stop":
+                await self.stop(command["name"], command.get("grace", 30))
+            case "stats":
+                self.stats()
+            case "health":
+                await self.health(command["name"], command["serving"])
+            case other:
+                emit("error", message=f"unknown command {other!r}")
+
+
+async def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", action="append", default=[], metavar="NAME=ADDRESS:PORT")
+    parser.add_argument("--max-streams", type=int, help="MAX_CONCURRENT_STREAMS that a task advertises")
+    options = parser.parse_args()
+
+    server = Server(options.max_streams)
+    for task in options.task:
+        await server.start(*task.split("=", 1))
+    emit("ready")
+
+    loop = asyncio.get_running_loop()
+    leave = loop.create_future()
+    inbox = asyncio.Queue()
+
+    def end(grace):
+        if not leave.done():
+            leave.set_result(grace)
+
+    def listen_to_test():
+        for command in commands():
+            loop.call_soon_threadsafe(inbox.put_nowait, command)
+        loop.call_soon_threadsafe(end, None)
+
+    async def obey():
+        while True:
+            await server.obey(await inbox.get())
+
+    loop.add_signal_handler(signal.SIGTERM, end, 30)
+    threading.Thread(target=listen_to_test, daemon=True).start()
+    obeying = asyncio.create_task(obey())
+    await server.stop_all(await leave)
+    obeying.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The whole test suite. Every part runs even when an earlier one failed; the last line counts them all.
+#
+#   FILTER=regex   only the Swift tests that match (and no conformance run)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/progress.sh
+
+passed=0
+failed=0
+
+# count LINE: adds a part's `N passed, N failed`; a part that does not say so failed as a whole.
+count() {
+    if [[ $1 =~ ([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+# The Swift tests' totals as `N passed, N failed`. Lines of tests are counted and not the summary read, since after a crash
+# there is no summary.
+swift_totals() {
+    awk '/^[^ ]+ Test run with / { next }
+         /^[^ ]+ Test .* passed after / { good += 1 }
+         /^[^ ]+ Test .* failed after / { bad += 1 }
+         END { printf "%d passed, %d failed\n", good, bad }' "$1"
+}
+
+swift_tests() {
+    swift test --skip-build --disable-xctest ${FILTER:+--filter "$FILTER"} 2>&1 | tee "$log"
+}
+
+scripts/toolchain.sh
+scripts/packages.sh build test
+scripts/venv.sh scripts/requirements.txt
+
+step 'building the tests (debug)' swift build --build-tests
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+step 'running the Swift tests' swift_tests || status=$?
+totals=$(swift_totals "$log")
+say "swift: $totals"
+count "$totals"
+# A crash ends the run without a failed test of its own.
+[ $status -eq 0 ] || [ $failed -gt 0 ] || failed=1
+
+if [ -z "${FILTER:-}" ]; then
+    status=0
+    scripts/conformance.sh | tee "$log" || status=$?
+    totals=$(tail -n 1 "$log")
+    count "$totals"
+    [ $status -eq 0 ] || [[ $totals =~ [1-9][0-9]*\ failed ]] || failed=$((failed + 1))
+fi
+
+say "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]
