@@ -104,6 +104,7 @@ def varint(number):
 
 def measure_shape(shape, names, options, directory, body, backend_ports):
     """Starts the proxies, warms them up, runs the rounds, and stops them."""
+    path = BACKENDS[options.backend].path(shape.body_bytes)
     requests = max(options.requests or shape.requests // options.divisor, shape.connections * shape.streams)
     ports = dict(zip(names, free_ports(len(names))))
     proxies = {}
@@ -114,12 +115,13 @@ def measure_shape(shape, names, options, directory, body, backend_ports):
             proxies[name] = Process(name, command, options.proxy_core, directory)
             proxies[name].wait_until_listening(ports[name])
         for name in names:
-            load(ports[name], shape, max(requests // 4, shape.connections * shape.streams), body, options.load_core)
+            warm_up = max(requests // 4, shape.connections * shape.streams)
+            load(ports[name], path, shape, warm_up, body, options.load_core)
         samples = {name: [] for name in names}
         for turn in range(options.rounds):
             for name in names[turn % len(names):] + names[: turn % len(names)]:
                 before = proxies[name].cpu_nanoseconds()
-                seen = load(ports[name], shape, requests, body, options.load_core)
+                seen = load(ports[name], path, shape, requests, body, options.load_core)
                 used = (proxies[name].cpu_nanoseconds() - before) / 1e3 / requests
                 samples[name].append((used, seen))
         return requests, {
@@ -277,8 +279,8 @@ def run(options, directory):
     backends, all_results, missed = [], {}, []
     try:
         for port in backend_ports:
-            backends.append(
-                Process(f"backend-{port}", BACKENDS[options.backend](port, directory), options.load_core, directory))
+            command = BACKENDS[options.backend].command(port, directory)
+            backends.append(Process(f"backend-{port}", command, options.load_core, directory))
             backends[-1].wait_until_listening(port)
         for key in options.shapes:
             shape = SHAPES[key]

@@ -115,12 +115,12 @@ class Load:
     errors: int
 
 
-def load(port, shape, requests, body, core):
-    """One h2load run: POSTs with the headers of a gRPC call and `body` as the message."""
+def load(port, path, shape, requests, body, core):
+    """One h2load run: POSTs of the file `body` with the headers of a gRPC call."""
     command = [
         "h2load", "-n", str(requests), "-c", str(shape.connections), "-m", str(shape.streams), "-t", "1",
         "-d", body, "-H", "content-type: application/grpc", "-H", "te: trailers",
-        f"http://127.0.0.1:{port}/{os.path.basename(body)}",
+        f"http://127.0.0.1:{port}{path}",
     ]
     try:
         run = subprocess.run(

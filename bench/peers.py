@@ -174,6 +174,15 @@ PROXIES = {
 }
 
 
+@dataclass(frozen=True)
+class Backend:
+    """What answers behind the proxies: its command line, and the path to ask for when the body has that many bytes."""
+
+    # (port, directory with the bodies) → the command line.
+    command: Callable[[int, str], list[str]]
+    path: Callable[[int], str]
+
+
 def nghttpd_backend(port, directory):
     """Answers a POST with the file of its path, as `application/grpc` and with a `grpc-status` trailer: the size is the
     same each way to the byte, and nobody here wrote it."""
@@ -185,8 +194,12 @@ def nghttpd_backend(port, directory):
     ]
 
 
-def ekiden_backend(port, directory):
+def echo_backend(port, directory):
+    """The project's own echo task: its responses also carry its name and the metadata, so they are somewhat longer."""
     return [EKIDEN, "echo", "--listen", f"127.0.0.1:{port}"]
 
 
-BACKENDS = {"nghttpd": nghttpd_backend, "ekiden": ekiden_backend}
+BACKENDS = {
+    "nghttpd": Backend(nghttpd_backend, lambda size: f"/{size}.grpc"),
+    "echo": Backend(echo_backend, lambda size: "/ekiden.echo.v1.Echo/Unary"),
+}

@@ -33,7 +33,8 @@ package final class Session {
     /// The DATA bytes of the running callback, and the buffer they lie in.
     var data = UnsafeRawBufferPointer(start: nil, count: 0)
     var input = ByteBuffer()
-    var inputNow: Int64 = 0
+    /// When the bytes that are being read came; nanoseconds of the monotonic clock.
+    package internal(set) var inputNow: Int64 = 0
 
     var watch: FrameWatch
     /// Set by a callback that can't terminate the session from where it is.
@@ -186,6 +187,15 @@ package final class Session {
     package var glitchCount: Int { watch.glitchCount }
 
     // MARK: Table of streams
+
+    /// Calls `body` for each open stream. Commands are allowed inside.
+    package func forEachStream(_ body: (Stream) -> Void) {
+        var stream = firstStream
+        while let current = stream {
+            stream = current.next
+            body(current)
+        }
+    }
 
     /// Enters a stream into the table; the library holds the reference.
     func remember(_ stream: Stream) {

@@ -7,10 +7,14 @@ from messages import EchoRequest, echo_pb2
 SIZES = [0, 1, 1024, 64 * 1024, 1024 * 1024, 4 * 1024 * 1024]
 
 # Texts that gRPC has to percent-encode in grpc-message, and some that look as if they were already.
-STATUS_TEXTS = ["", "plain text", "ひどい 100% \n", "naïve ☃ 🏃", "%25 %41 %zz %", "line\r\nbreak\ttab", "x" * 1000]
+STATUS_TEXTS = [
+    "", "plain text", "ひどい 100% \n", "naïve ☃ 🏃", "%25 %41 %zz %", "line\r\nbreak\ttab", "x" * 1000]
 
 # Every byte value, nothing, what looks like base64 itself, and one that a proxy might take for a list.
 BINARY_VALUES = [bytes(range(256)), b"", b"AAAA====", b"a,b,c", b"\x00", b"\xff" * 4096]
+
+# 65,521 is prime: no power of two that frames or buffers are cut at repeats itself in here.
+_COUNTING = b"".join(index.to_bytes(2, "big") for index in range(65_521))
 
 ECHO = "/ekiden.echo.v1.Echo/"
 
@@ -41,8 +45,8 @@ def _short(value):
 
 def payload(size, seed=0):
     """`size` bytes in which a swapped, lost or doubled piece shows."""
-    block = b"".join(((index + seed) % 65_521).to_bytes(2, "big") for index in range(65_521))
-    return (block * (size // len(block) + 1))[:size]
+    start = seed % 65_521 * 2
+    return (_COUNTING[start:] + _COUNTING * (size // len(_COUNTING) + 1))[:size]
 
 
 def field(key, value):

@@ -40,7 +40,7 @@ def kinds(stub, _):
     turn = threading.Semaphore(1)
 
     def in_turn():
-        for index in range(50):
+        for index in range(20):
             turn.acquire()
             yield EchoRequest(payload=payload(100, index))
 
@@ -48,7 +48,7 @@ def kinds(stub, _):
     for answered, response in enumerate(stub.Bidi(in_turn()), start=1):
         same(response.payload, payload(100, answered - 1), f"ping-pong {answered}")
         turn.release()
-    same(answered, 50, "ping-pong turns")
+    same(answered, 20, "ping-pong turns")
     return {}
 
 
@@ -108,11 +108,9 @@ def deadline(stub, _):
 
 
 def cancellation(stub, _):
-    """Calls given up half-way. That the task hears of it is for the test to see, from the task's events."""
-    for call in (
-        stub.ServerStream(EchoRequest(payload=b"c", response_count=2, delay_ms=200)),
-        stub.Bidi(_endless()),
-    ):
+    """Streams given up after the first of two responses. That the task hears of it, the test sees from its events."""
+    request = EchoRequest(payload=b"c", response_count=2, delay_ms=1000)
+    for call in (stub.ServerStream(request), stub.Bidi(_endless(request))):
         next(call)
         call.cancel()
         try:
@@ -124,8 +122,8 @@ def cancellation(stub, _):
     return {"cancelled": 2}
 
 
-def _endless():
-    yield EchoRequest(payload=b"c")
+def _endless(request):
+    yield request
     threading.Event().wait(60)
 
 
@@ -183,17 +181,21 @@ def compression(_, options):
     return {}
 
 
-def sequential(stub, options):
-    """`--count` calls one after the other: how they were split over the tasks and the tasks' connections."""
+def sequential(_, options):
+    """`--count` calls one after the other, over `--channels` connections in turn: how the tasks shared them."""
     tally, connections = Tally(), {}
-    for _ in range(options.count):
+    channels = [options.channel() for _ in range(options.channels)]
+    stubs = [echo_pb2_grpc.EchoStub(channel) for channel in channels]
+    for index in range(options.count):
         try:
-            response = stub.Unary(EchoRequest(payload=b"n"))
+            response = stubs[index % len(stubs)].Unary(EchoRequest(payload=b"n"))
         except grpc.RpcError as error:
             tally.failure(error)
         else:
             tally.answered(response.name)
             connections.setdefault(response.name, set()).add(response.connection)
+    for channel in channels:
+        channel.close()
     return {**tally.facts(), "connections": {name: len(numbers) for name, numbers in connections.items()}}
 
 
@@ -212,7 +214,7 @@ def concurrent(stub, options):
 
 
 def load(stub, options):
-    """`--concurrency` callers until stdin says {"command": "stop"} or ends; a `progress` event every `--count` calls."""
+    """`--concurrency` callers until {"command": "stop"} or the end of stdin; `progress` every `--count` calls."""
     tally, interval, lock, over = Tally(), Tally(), threading.Lock(), threading.Event()
 
     def note(record):
@@ -260,7 +262,7 @@ def slow_reader(stub, options):
     same(len(next(call).payload), size, "first message of the large stream")
     emit("stalled")
     latencies = []
-    for index in range(500):
+    for index in range(100):
         started = time.monotonic()
         same(stub.Unary(EchoRequest(payload=payload(1000, index))).payload, payload(1000, index), "neighbour")
         latencies.append((time.monotonic() - started) * 1000)
@@ -270,6 +272,13 @@ def slow_reader(stub, options):
             break
     same(sum(len(response.payload) for response in call), (options.count - 1) * size, "rest of the large stream")
     return {"median_ms": statistics.median(latencies), "max_ms": max(latencies)}
+
+
+def quiet(stub, options):
+    """A stream on which nothing happens for `--timeout` seconds, twice."""
+    request = EchoRequest(payload=b"q", response_count=2, delay_ms=int(options.timeout * 1000))
+    same([r.index for r in stub.ServerStream(request)], [0, 1], "responses of the quiet stream")
+    return {}
 
 
 def reconnect(_, options):
@@ -311,12 +320,14 @@ def expect(stub, options):
 
 SCENARIOS = (
     kinds, sizes, metadata, deadline, cancellation, status, trailers_only, compression, sequential, concurrent, load,
-    slow_reader, reconnect, health, expect)
+    slow_reader, quiet, reconnect, health, expect)
 
 
 class Options(argparse.Namespace):
     def channel(self, **arguments):
+        """A channel with connections of its own."""
         extra = [("grpc.lb_policy_name", "round_robin")] if self.round_robin else []
+        extra.append(("grpc.use_local_subchannel_pool", 1))
         return grpc.insecure_channel(self.target, options=[*UNLIMITED, *extra], **arguments)
 
 
@@ -326,6 +337,7 @@ def main():
     parser.add_argument("--scenario", required=True, choices=[scenario.__name__ for scenario in SCENARIOS])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--round-robin", action="store_true", help="balance over the target's addresses")
     options = parser.parse_args(namespace=Options())

@@ -2,9 +2,9 @@
 
     grpc_server.py --task task-a=127.0.0.2:0 --task task-b=127.0.0.3:0
 
-Serves ekiden.echo.v1.Echo and grpc.health.v1, prints {"event": "listening", "name", "address", "port"} per task, and takes
-commands on stdin: {"command": "start", "name", "listen"}, {"command": "stop", "name", "grace"}, {"command": "stats"},
-{"command": "health", "name", "serving"}. SIGTERM stops all tasks gracefully; the end of stdin stops them now.
+Serves ekiden.echo.v1.Echo and grpc.health.v1, prints {"event": "listening", "name", "address", "port"} per task, and
+takes commands on stdin: {"command": "start", "name", "listen"}, {"command": "stop", "name", "grace"},
+{"command": "stats"} and {"command": "health", "name", "serving"}. SIGTERM stops all tasks gracefully; the end of stdin stops them now.
 """
 
 import argparse
@@ -122,7 +122,11 @@ class Server:
         echo_pb2_grpc.add_EchoServicer_to_server(Echo(task), server)
         status = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(status, server)
-        port = server.add_insecure_port(listen)
+        try:
+            port = server.add_insecure_port(listen)
+        except RuntimeError as error:
+            emit("error", message=f"{name} cannot listen on {listen}: {error}")
+            return
         server.start()
         self._tasks[name] = (task, server, status)
         emit("listening", name=name, address=listen.rsplit(":", 1)[0], port=port)

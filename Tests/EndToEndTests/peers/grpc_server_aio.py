@@ -124,7 +124,11 @@ class Server:
         echo_pb2_grpc.add_EchoServicer_to_server(Echo(task), server)
         status = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(status, server)
-        port = server.add_insecure_port(listen)
+        try:
+            port = server.add_insecure_port(listen)
+        except RuntimeError as error:
+            emit("error", message=f"{name} cannot listen on {listen}: {error}")
+            return
         await server.start()
         self._tasks[name] = (task, server, status)
         emit("listening", name=name, address=listen.rsplit(":", 1)[0], port=port)

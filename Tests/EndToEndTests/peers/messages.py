@@ -1,4 +1,4 @@
-"""The message and stub classes of protos/echo.proto, generated at first use into a cache outside the repository."""
+"""The message and stub classes of .proto files, generated at first use into a cache outside the repository."""
 
 import hashlib
 import importlib
@@ -9,35 +9,33 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-_PROTOS = Path(__file__).resolve().parents[3] / "protos"
 
-
-def _generated():
-    """The directory with echo_pb2.py and echo_pb2_grpc.py, named by what it is made from."""
-    source = (_PROTOS / "echo.proto").read_bytes()
-    key = hashlib.sha256(source + sys.version.encode() + protoc.__file__.encode()).hexdigest()[:16]
+def generated(proto):
+    """The message module and the stub module of a .proto file."""
+    key = hashlib.sha256(proto.read_bytes() + sys.version.encode() + protoc.__file__.encode()).hexdigest()[:16]
     cache = Path(tempfile.gettempdir()) / f"ekiden-peers-{os.getuid()}" / key
-    if cache.is_dir():
-        return cache
+    if not cache.is_dir():
+        _generate(proto, cache)
+    sys.path.insert(0, str(cache))
+    return importlib.import_module(f"{proto.stem}_pb2"), importlib.import_module(f"{proto.stem}_pb2_grpc")
+
+
+def _generate(proto, cache):
     cache.parent.mkdir(mode=0o700, exist_ok=True)
     # Peers start side by side: each generates into a place of its own, the first rename wins.
     with tempfile.TemporaryDirectory(dir=cache.parent) as scratch:
         out = Path(scratch) / "out"
         out.mkdir()
-        arguments = ["protoc", f"-I{_PROTOS}", f"--python_out={out}", f"--grpc_python_out={out}", "echo.proto"]
-        if protoc.main(arguments) != 0:
-            raise SystemExit(f"{_PROTOS}/echo.proto does not compile")
+        if protoc.main(["", f"-I{proto.parent}", f"--python_out={out}", f"--grpc_python_out={out}", proto.name]) != 0:
+            raise SystemExit(f"{proto} does not compile")
         try:
             out.rename(cache)
         except OSError:
             if not cache.is_dir():
                 raise
-    return cache
 
 
-sys.path.insert(0, str(_generated()))
-echo_pb2 = importlib.import_module("echo_pb2")
-echo_pb2_grpc = importlib.import_module("echo_pb2_grpc")
+echo_pb2, echo_pb2_grpc = generated(Path(__file__).resolve().parents[3] / "protos" / "echo.proto")
 EchoRequest = echo_pb2.EchoRequest
 EchoResponse = echo_pb2.EchoResponse
 

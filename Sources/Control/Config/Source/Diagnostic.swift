@@ -92,11 +92,10 @@ extension InvalidConfiguration: CustomStringConvertible {
 }
 
 /// `text` in quotes for a message: control and invisible characters escaped, long text cut.
-func quoted(_ text: some StringProtocol) -> String {
+func quoted(_ text: String) -> String {
     let limit = 80
-    let scalars = text.unicodeScalars
-    let isCut = scalars.dropFirst(limit).first != nil
-    return "'" + printable(isCut ? text.unicodeScalars.prefix(limit) : scalars[...]) + (isCut ? "…'" : "'")
+    let shown = text.unicodeScalars.prefix(limit)
+    return "'" + printable(shown) + (shown.endIndex < text.endIndex ? "…'" : "'")
 }
 
 /// `text` with what a terminal would act on (controls, direction overrides) written as `\u{1B}`.

@@ -24,6 +24,11 @@ struct DiagnosticLog {
         add(.warning, message, position, hint)
     }
 
+    /// Adds what a check between values found.
+    mutating func add(_ finding: ConfigurationChecks.Finding, at position: SourcePosition?) {
+        add(finding.severity, finding.message, position, finding.hint)
+    }
+
     /// All diagnostics in the order of the file, those without a position first.
     func sorted() -> [Diagnostic] {
         let whole = SourcePosition(line: 0, column: 0)

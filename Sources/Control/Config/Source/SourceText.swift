@@ -67,12 +67,12 @@ struct SourceText: Sendable {
     /// The line of `position` as it is shown under a message, or nil when the text has no such line.
     func excerpt(at position: SourcePosition) -> SourceExcerpt? {
         guard let line = line(position.line) else { return nil }
-        // A file may be one line of a mebibyte: show what fits a terminal.
-        let widthBefore = 70
-        let widthAfter = 50
+        // A file may be one line of a mebibyte: show what is around the caret.
+        let width = 120
         let caret = line.startIndex + min(max(position.column - 1, 0), line.count)
-        let first = max(line.startIndex, caret - widthBefore)
-        let last = min(line.endIndex, caret + widthAfter)
+        let isLong = line.count > width
+        let first = isLong ? max(line.startIndex, caret - width / 2) : line.startIndex
+        let last = isLong ? min(line.endIndex, caret + width / 2) : line.endIndex
 
         var text = first > line.startIndex ? "…" : ""
         var padding = first > line.startIndex ? " " : ""

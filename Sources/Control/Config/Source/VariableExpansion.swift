@@ -75,7 +75,7 @@ struct VariableExpansion {
                 text += fallback
             }
         } else {
-            let message = "\(quoted(rest)) after '${\(name)' is not understood"
+            let message = "\(quoted(rest)) after the variable's name '\(name)' is not understood"
             problems.append(Problem(offset: offset, message: message, hint: "write ${NAME} or ${NAME:-default}"))
         }
     }

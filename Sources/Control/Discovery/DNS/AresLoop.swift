@@ -52,7 +52,8 @@ final class AresLoop: Sendable {
         self.servers = servers
         self.timeout = timeout
         thread.start()
-        thread.submit { [self] _ in run(wakeRead: ends[0]) }
+        let wakeRead = ends[0]
+        thread.submit { [self] _ in run(wakeRead: wakeRead) }
     }
 
     /// Asks one server once (and again over TCP when the answer was cut). Callable from anywhere.

@@ -1,4 +1,4 @@
-package import Policy
+import Policy
 import Synchronization
 
 /// Asks the configured name servers in their order: the next one when a server is silent, broken or unwilling, and the

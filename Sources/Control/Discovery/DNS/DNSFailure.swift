@@ -13,7 +13,7 @@ package struct DNSFailure: Error, Hashable, Sendable {
         self.server = server
     }
 
-    package enum Kind: Hashable, Sendable {
+    package enum Kind: Error, Hashable, Sendable {
         /// No answer in time.
         case timeout
         /// NXDOMAIN: the name does not exist.

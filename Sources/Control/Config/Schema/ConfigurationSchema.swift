@@ -1,0 +1,69 @@
+import Policy
+
+/// The keys of the whole configuration.
+enum ConfigurationSchema {
+    static let fields: [Field<Configuration>] = [
+        .scalar("workers", \.workers, ValueSyntax<Int>.integer(1...1_024).orNil("auto")),
+        .optionalSection("admin", \.admin, blank: AdminSettings(listen: unread), admin),
+        .list("listeners", \.listeners, listener),
+        .list("routes", \.routes, route),
+        .named("clusters", \.clusters, name: \.name, ClusterSchema.cluster),
+        .section("dns", \.dns, dns),
+        .section("drain", \.drain, drain),
+    ]
+
+    private static let admin: [Field<AdminSettings>] = [
+        .scalar("listen", \.listen, .listenAddress, isRequired: true),
+        .scalar("allow_remote", \.allowRemote, .boolean),
+    ]
+
+    /// A listener without a name is called by its address.
+    private static let listener = ElementTable<ListenerSettings>(
+        [
+            .scalar("name", \.name, .name),
+            .scalar("listen", \.address, .listenAddress, isRequired: true),
+            .scalar("via", \.via, .boolean),
+            .scalar("x_forwarded_for", \.forwardedFor, .choice),
+            .section("limits", \.limits, LimitsSchema.fields),
+        ],
+        draft: { _ in ListenerSettings(name: "", address: unread) },
+        redraft: { $0 },
+        finish: { draft in
+            var listener = draft
+            if listener.name.isEmpty { listener.name = listener.address.description }
+            return listener
+        })
+
+    private static let route = ElementTable<RouteRule>(
+        [
+            .optional("name", \.name, .name),
+            .group(
+                "match",
+                [
+                    .optional("authority", \.authority, .authority),
+                    .optional("service", \.service, .grpcService),
+                    .optional("method", \.method, .grpcMethod),
+                    .optional("path", \.pathPrefix, .pathPrefix),
+                ]),
+            .scalar("cluster", \.cluster, .name, isRequired: true),
+        ],
+        draft: { _ in RouteRule(cluster: "") },
+        redraft: { $0 },
+        finish: { $0 })
+
+    private static let dns: [Field<DNSSettings>] = [
+        .values("servers", \.servers) { _ in .nameServer },
+        .scalar("min_ttl", \.minTTL, .duration(.milliseconds(100)...(.seconds(86_400)))),
+        .scalar("max_ttl", \.maxTTL, .duration(.milliseconds(100)...(.seconds(86_400)))),
+        .scalar("timeout", \.timeout, .duration(.milliseconds(10)...(.seconds(60)))),
+        .scalar("tries", \.tries, .integer(1...10)),
+    ]
+
+    private static let drain: [Field<DrainSettings>] = [
+        .scalar("delay", \.delay, .duration(.zero...(.seconds(3_600)))),
+        .scalar("timeout", \.timeout, .duration(.zero...(.seconds(3_600)))),
+    ]
+
+    /// Stands where a required address is still to be read; a configuration that lacks it is refused.
+    private static let unread = ListenAddress.ip(host: "", port: 0)
+}

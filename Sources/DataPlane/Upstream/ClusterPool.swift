@@ -1,0 +1,102 @@
+import Policy
+import Telemetry
+
+/// One worker's connections to a cluster: a pool per endpoint, and the streams that wait for the first endpoint.
+final class ClusterPool {
+    unowned let worker: Worker
+    /// The membership as of the worker's snapshot.
+    private(set) var cluster: Cluster
+    let counters: CounterBlock
+    /// Parallel to the cluster's endpoints.
+    private var endpoints: [EndpointPool] = []
+    private let waiting = PendingQueue()
+    private var noEndpointTimer: WheelTimer?
+    /// Streams of this worker that wait for a slot on any endpoint, or for an endpoint.
+    private(set) var pendingCount = 0
+
+    init(cluster: Cluster, worker: Worker) {
+        self.worker = worker
+        self.cluster = cluster
+        counters = worker.registry.makeClusterBlock(cluster: cluster.name)
+        endpoints = cluster.endpoints.map { EndpointPool(endpoint: $0, cluster: self, worker: worker) }
+    }
+
+    @inline(__always)
+    func count(_ metric: ClusterMetric, _ amount: Int = 1) {
+        counters.add(metric.rawValue, amount)
+    }
+
+    /// Takes over a new membership. Pools of endpoints that stay are kept; the others end with their last stream.
+    func update(_ cluster: Cluster) {
+        if cluster === self.cluster { return }
+        self.cluster = cluster
+        var old: [ObjectIdentifier: EndpointPool] = [:]
+        for pool in endpoints { old[ObjectIdentifier(pool.endpoint)] = pool }
+        endpoints = cluster.endpoints.map { endpoint in
+            old.removeValue(forKey: ObjectIdentifier(endpoint))
+                ?? EndpointPool(endpoint: endpoint, cluster: self, worker: worker)
+        }
+        for pool in old.values { pool.retire() }
+        if !cluster.endpoints.isEmpty {
+            while let exchange = waiting.pop() { exchange.attemptWithdrawn() }
+        }
+    }
+
+    /// The cluster left the configuration.
+    func retire() {
+        for pool in endpoints { pool.retire() }
+        while let exchange = waiting.pop() { exchange.fail(noEndpoint) }
+    }
+
+    /// Puts the exchange on a connection of this endpoint, or into its queue.
+    func submit(_ exchange: Exchange, to index: Int) {
+        endpoints[index].submit(exchange)
+    }
+
+    /// Has the exchange wait until discovery finds an endpoint.
+    func waitForEndpoint(_ exchange: Exchange) {
+        let patience = cluster.settings.noEndpointWait.nanoseconds
+        cluster.state.requestRefresh()
+        guard patience > 0 else {
+            exchange.fail(noEndpoint)
+            return
+        }
+        guard let ticket = admitPending(exchange, to: waiting, patience: patience) else { return }
+        exchange.ticket = ticket
+        let timer = noEndpointTimer ?? WheelTimer { [unowned self] in giveUpWaiting() }
+        noEndpointTimer = timer
+        if !timer.isArmed { worker.timers.arm(timer, at: ticket.deadline) }
+    }
+
+    private func giveUpWaiting() {
+        let now = worker.turn.now
+        while let exchange = waiting.pop(dueBy: now) { exchange.fail(noEndpoint) }
+        if let next = waiting.nextDeadline, let noEndpointTimer { worker.timers.arm(noEndpointTimer, at: next) }
+    }
+
+    /// A place in a queue of this cluster, or nil when there is none; then the exchange was answered.
+    func admitPending(_ exchange: Exchange, to queue: PendingQueue, patience: Int64) -> PendingTicket? {
+        guard pendingCount < cluster.settings.maxPendingStreams else {
+            count(.pendingOverflow)
+            exchange.fail(
+                Failure(
+                    .circuitOpen,
+                    "\(pendingCount) streams wait for cluster \(cluster.name) already, the limit is reached"))
+            return nil
+        }
+        return queue.append(exchange, cluster: self, deadline: worker.turn.now + patience)
+    }
+
+    func notePending(_ change: Int) {
+        pendingCount += change
+        count(.pendingStreams, change)
+    }
+
+    private var noEndpoint: Failure {
+        switch cluster.resolution {
+        case .pending: Failure(.noEndpoint, "no endpoint of cluster \(cluster.name) is known yet")
+        case .resolved: Failure(.noEndpoint, "cluster \(cluster.name) has no endpoint")
+        case .failed(let why): Failure(.noEndpoint, "cluster \(cluster.name) has no endpoint: \(why)")
+        }
+    }
+}

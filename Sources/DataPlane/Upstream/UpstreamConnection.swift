@@ -1,0 +1,439 @@
+import HTTP2
+import Logging
+import NIOCore
+import NIOPosix
+import Policy
+import Synchronization
+import Telemetry
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// One HTTP/2 connection to a task.
+///
+/// ```
+///   connecting ──connected──▶ ready ──GOAWAY, ids used up, endpoint left, PING unanswered──▶ draining ──▶ closed
+///        └────────────────── refused, timed out ─────────────────────────────────────────────────────────▶
+/// ```
+/// Confined to its worker's loop.
+final class UpstreamConnection {
+    private enum State {
+        case connecting
+        case ready
+        /// Takes no new stream; ends with its last one.
+        case draining
+        case closed
+    }
+
+    let endpoint: Endpoint
+    private unowned let pool: EndpointPool
+    private unowned let worker: Worker
+    private let cluster: ClusterPool
+    private let settings: ClusterSettings
+    private var state = State.connecting
+    private var session: Session?
+    private var transport: Transport?
+    /// Why the streams that are still open get no answer; set before they are swept.
+    private var loss: Failure?
+
+    private var watchdog: WheelTimer?
+    private var connectedAt: Int64 = 0
+    private var lastReadAt: Int64 = 0
+    private var idleSince: Int64 = 0
+    private var pingSentAt: Int64?
+    /// PINGs since the task last sent a HEADERS or DATA frame: more than two anger it (gRFC A8).
+    private var pingsWithoutData = 0
+    private static let pingsWithoutDataMax = 2
+    private static let patientKeepalive: Int64 = 300_000_000_000
+
+    init(endpoint: Endpoint, pool: EndpointPool) {
+        self.endpoint = endpoint
+        self.pool = pool
+        self.worker = pool.worker
+        self.cluster = pool.cluster
+        self.settings = pool.settings
+    }
+
+    var isConnecting: Bool { state == .connecting }
+
+    /// Whether the connection takes streams, now or as soon as it is made.
+    var isUsable: Bool { state == .connecting || state == .ready }
+
+    /// Whether a stream can start on it now.
+    var hasSlot: Bool {
+        guard state == .ready, let session else { return false }
+        return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
+    }
+
+    // MARK: Connecting
+
+    func connect() {
+        let address: SocketAddress
+        do {
+            address = try SocketAddress(ipAddress: endpoint.address.host, port: endpoint.address.port)
+        } catch {
+            state = .closed
+            let failure = Failure(.connectFailure, "\(endpoint.name) is no address to connect to: \(error)")
+            pool.connectionEnded(self, failure: failure)
+            pool.remove(self)
+            return
+        }
+        let limits = settings.limits
+        var sessionSettings = SessionSettings(limits)
+        sessionSettings.maxConcurrentStreams = settings.maxStreamsPerConnection
+        let session = Session(role: .client, settings: sessionSettings, blocks: worker.blocks, delegate: self)
+        let transport = Transport(session: session, turn: worker.turn, owner: self)
+        self.session = session
+        self.transport = transport
+
+        let bound = NIOLoopBound(self, eventLoop: worker.eventLoop)
+        var bootstrap = ClientBootstrap(group: worker.eventLoop)
+            .connectTimeout(.nanoseconds(settings.connectTimeout.nanoseconds))
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.maxMessagesPerRead, value: 4)
+            .channelOption(.recvAllocator, value: ReadBuffers.allocator)
+            .channelOption(.writeBufferWaterMark, value: ReadBuffers.writeWaterMark)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let transport = bound.value.transport {
+                        try channel.pipeline.syncOperations.addHandler(transport)
+                    }
+                }
+            }
+        #if os(Linux)
+        // A task that went dark with its host: no acknowledgement for this long ends the connection.
+        bootstrap = bootstrap.channelOption(
+            ChannelOptions.Types.SocketOption(
+                level: .tcp, name: NIOBSDSocket.Option(rawValue: CInt(TCP_USER_TIMEOUT))),
+            value: Self.userTimeoutMilliseconds)
+        #endif
+        bootstrap.connect(to: address).whenComplete { result in
+            bound.value.connected(result.map { _ in () })
+        }
+    }
+
+    private static let userTimeoutMilliseconds: Int = 5_000
+
+    private func connected(_ result: Result<Void, any Error>) {
+        switch result {
+        case .success:
+            guard state == .connecting else {
+                // Its endpoint left meanwhile.
+                transport?.closeNow()
+                return
+            }
+            state = .ready
+            let now = worker.turn.now
+            connectedAt = now
+            lastReadAt = now
+            idleSince = now
+            endpoint.recordConnectSuccess()
+            endpoint.connections.add(1, ordering: .relaxed)
+            cluster.count(.connections)
+            cluster.count(.connectionsActive)
+            watchdog = WheelTimer { [unowned self] in check() }
+            armWatchdog(now)
+            transport?.markDirty()
+            pool.slotsAvailable(on: self)
+        case .failure(let error):
+            let wasConnecting = state == .connecting
+            state = .closed
+            if wasConnecting { pool.connectionEnded(self, failure: connectFailure(error)) }
+            pool.remove(self)
+        }
+    }
+
+    private func connectFailure(_ error: any Error) -> Failure {
+        let reason: String
+        if let error = error as? IOError {
+            reason = ConnectErrors.text(error.errnoCode)
+        } else if let error = error as? ChannelError, case .connectTimeout(let time) = error {
+            reason = "no answer within \(Double(time.nanoseconds) / 1e9) s"
+        } else if let error = error as? NIOConnectionError, let first = error.connectionErrors.first {
+            return connectFailure(first.error)
+        } else {
+            reason = "\(error)"
+        }
+        return Failure(
+            .connectFailure, "cannot connect to \(endpoint.name) of cluster \(cluster.cluster.name): \(reason)")
+    }
+
+    // MARK: Streams
+
+    /// Starts an attempt of the exchange on a new stream.
+    /// - Returns: false when the connection takes none after all.
+    func start(_ exchange: Exchange) -> Bool {
+        guard state == .ready, let session, let request = exchange.request else { return false }
+        guard session.takesRequests,
+            let stream = session.submitRequest(request, body: exchange.requestBodyToSend, owner: exchange)
+        else {
+            beginDraining()
+            return false
+        }
+        endpoint.activeStreams.add(1, ordering: .relaxed)
+        endpoint.streamsTotal.add(1, ordering: .relaxed)
+        cluster.count(.streamsActive)
+        exchange.attemptBegan(on: stream, of: self, endpoint: endpoint)
+        if session.streamCount == 1 {
+            // Silence counts from the first stream on.
+            lastReadAt = worker.turn.now
+        }
+        transport?.markDirty()
+        return true
+    }
+
+    func resumeBody(_ stream: Stream) {
+        session?.resumeBody(stream)
+        transport?.markDirty()
+    }
+
+    func reset(_ stream: Stream, _ code: ErrorCode) {
+        session?.reset(stream, code)
+        transport?.markDirty()
+    }
+
+    func credit(_ stream: Stream, _ count: Int) {
+        session?.creditStream(stream, count)
+        transport?.markDirty()
+    }
+
+    // MARK: Ending
+
+    /// Takes no new stream and closes with its last one.
+    func finishGracefully() {
+        if state == .connecting {
+            state = .draining
+            return
+        }
+        beginDraining()
+    }
+
+    private func beginDraining() {
+        guard state == .ready else { return }
+        state = .draining
+        pool.connectionEnded(self, failure: nil)
+        closeIfDone()
+    }
+
+    private func closeIfDone() {
+        guard state == .draining, let session, session.streamCount == 0 else { return }
+        session.goAway(.noError)
+        transport?.closeAfterFlush()
+    }
+
+    /// Gives the connection up: its streams get `failure`.
+    private func lose(_ failure: Failure) {
+        loss = loss ?? failure
+        beginDraining()
+        transport?.closeNow()
+    }
+
+    // MARK: Watching
+
+    /// Looks whether the task still lives; arms itself for the next look.
+    private func check() {
+        guard let session, state == .ready || state == .draining else { return }
+        let now = worker.turn.now
+        if !session.settingsReceived, now - connectedAt >= settings.settingsTimeout.nanoseconds {
+            let failure = Failure(.connectFailure, "accepted the connection but sent no SETTINGS")
+            pool.connectionEnded(self, failure: failure)
+            lose(failure)
+            return
+        }
+        if let pingSentAt {
+            if lastReadAt > pingSentAt {
+                self.pingSentAt = nil
+            } else if now - pingSentAt >= settings.keepaliveTimeout.nanoseconds {
+                cluster.count(.keepaliveTimeouts)
+                lose(Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)"))
+                return
+            }
+        } else if session.streamCount > 0 {
+            if now - lastReadAt >= keepaliveInterval {
+                session.ping()
+                pingSentAt = now
+                pingsWithoutData += 1
+                transport?.markDirty()
+            }
+        } else if now - idleSince >= settings.idleTimeout.nanoseconds {
+            beginDraining()
+            return
+        }
+        armWatchdog(now)
+    }
+
+    private var keepaliveInterval: Int64 {
+        pingsWithoutData < Self.pingsWithoutDataMax ? settings.keepaliveInterval.nanoseconds : Self.patientKeepalive
+    }
+
+    private func armWatchdog(_ now: Int64) {
+        guard let watchdog, let session else { return }
+        var next: Int64
+        if let pingSentAt {
+            next = pingSentAt + settings.keepaliveTimeout.nanoseconds
+        } else if session.streamCount > 0 {
+            next = lastReadAt + keepaliveInterval
+        } else {
+            // A stream that starts meanwhile is looked at with the keepalive's delay at most.
+            next = min(idleSince + settings.idleTimeout.nanoseconds, now + keepaliveInterval)
+        }
+        if !session.settingsReceived { next = min(next, connectedAt + settings.settingsTimeout.nanoseconds) }
+        worker.timers.arm(watchdog, at: max(next, now + 1_000_000))
+    }
+}
+
+// MARK: - Session
+
+extension UpstreamConnection: SessionDelegate {
+    private func exchange(_ stream: Stream) -> Exchange? {
+        // Only exchanges own streams of this session.
+        stream.owner.map { unsafeDowncast($0, to: Exchange.self) }
+    }
+
+    func session(
+        _ session: Session, didReceive headers: HeaderBlock, kind: HeaderKind, on stream: Stream, endStream: Bool
+    ) {
+        pingsWithoutData = 0
+        guard let exchange = exchange(stream) else {
+            worker.blocks.give(headers)
+            return
+        }
+        switch kind {
+        case .informational: exchange.receiveInformational(headers)
+        case .head: exchange.receiveHead(headers, endStream: endStream)
+        case .trailers: exchange.receiveResponseEnd(trailers: headers)
+        }
+    }
+
+    func session(_ session: Session, didReceiveData count: Int, on stream: Stream) {
+        pingsWithoutData = 0
+        session.creditConnection(count)
+        exchange(stream)?.receiveResponseData(count, from: session)
+    }
+
+    func session(_ session: Session, didReceiveEndOf stream: Stream) {
+        exchange(stream)?.receiveResponseEnd(trailers: nil)
+    }
+
+    func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: Stream) {
+        cluster.count(.resetsReceived)
+    }
+
+    func session(_ session: Session, didSendData count: Int, on stream: Stream) {
+        exchange(stream)?.upstreamSent(count)
+    }
+
+    func session(_ session: Session, didSendHeadersOn stream: Stream) {}
+
+    func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {
+        endpoint.activeStreams.subtract(1, ordering: .relaxed)
+        cluster.count(.streamsActive, -1)
+        exchange(stream)?.upstreamClosed(closing(of: stream, code, session))
+        if session.streamCount == 0 { idleSince = session.inputNow }
+        if state == .ready {
+            pool.slotsAvailable(on: self)
+        } else {
+            closeIfDone()
+        }
+    }
+
+    private func closing(of stream: Stream, _ code: ErrorCode, _ session: Session) -> UpstreamClosing {
+        if stream.remoteEnded { return .completed }
+        if let loss {
+            if !stream.headersSent {
+                return .unsent(
+                    Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)"))
+            }
+            if !session.settingsReceived {
+                // SETTINGS is the first thing an HTTP/2 server sends: this one has processed nothing.
+                return .unsent(
+                    Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)"))
+            }
+            return .failed(loss)
+        }
+        if stream.resetByUs { return .completed }
+        let refusal = Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) refused the stream")
+        if let reset = stream.resetByPeer {
+            return reset == .refusedStream ? .refused(refusal) : .reset(reset)
+        }
+        if code == .refusedStream {
+            // The library closes what is above GOAWAY's last id, and what it could not send after a GOAWAY.
+            return stream.headersSent ? .refused(refusal) : .unsent(refusal)
+        }
+        if !stream.headersSent { return .unsent(refusal) }
+        return code == .noError ? .completed : .failed(Failure(.upstreamProtocolError, "sent a malformed response (\(code))"))
+    }
+
+    func sessionDidReceiveSettings(_ session: Session) {
+        if state == .ready { pool.slotsAvailable(on: self) }
+    }
+
+    func sessionDidReceiveSettingsAck(_ session: Session) {}
+
+    func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {
+        cluster.count(.goAwayReceived)
+        if code != .noError {
+            worker.logger.warning(
+                "task said GOAWAY",
+                metadata: [
+                    "cluster": "\(cluster.cluster.name)", "endpoint": "\(endpoint.name)", "code": "\(code)",
+                    "debug": "\(debug)",
+                ])
+        }
+        beginDraining()
+    }
+
+    func sessionDidReceivePingAck(_ session: Session) {}
+
+    func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {
+        cluster.count(.resetsSent)
+    }
+
+    func sessionIsNearGlitchLimit(_ session: Session) {
+        beginDraining()
+    }
+}
+
+// MARK: - Transport
+
+extension UpstreamConnection: TransportOwner {
+    func transport(_ transport: Transport, didRead count: Int, now: Int64) {
+        lastReadAt = now
+        cluster.count(.bytesReceived, count)
+        if state == .draining { closeIfDone() }
+    }
+
+    func transport(_ transport: Transport, didWrite count: Int) {
+        cluster.count(.bytesSent, count)
+    }
+
+    func transport(_ transport: Transport, didFail error: SessionError) {
+        loss = loss ?? Failure(.upstreamProtocolError, "broke HTTP/2: \(error)")
+        beginDraining()
+    }
+
+    func transportDidClose(_ transport: Transport, error: (any Error)?) {
+        if state == .connecting {
+            // The connect's own result follows.
+            return
+        }
+        let wasReady = state == .ready
+        if let watchdog { worker.timers.cancel(watchdog) }
+        loss = loss ?? Failure(.connectionLost, "closed the connection before the response was complete")
+        state = .closed
+        if connectedAt != 0 {
+            endpoint.connections.subtract(1, ordering: .relaxed)
+            cluster.count(.connectionsActive, -1)
+        }
+        session?.sweep(.internalError)
+        if wasReady { pool.connectionEnded(self, failure: nil) }
+        pool.remove(self)
+    }
+}
+
+@available(*, unavailable)
+extension UpstreamConnection: Sendable {}

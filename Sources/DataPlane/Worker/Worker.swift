@@ -1,0 +1,157 @@
+import HTTP2
+import Logging
+import NIOCore
+import NIOPosix
+import Policy
+import Synchronization
+import Telemetry
+
+/// One event loop and everything it owns: connections, exchanges, pools, timers, counters.
+///
+/// Nothing of a worker is touched from another thread. It meets the rest of the process at three points only: the
+/// ``Policy/Snapshot`` that is posted to its loop, the atomics of ``Policy/Endpoint`` and ``Policy/ClusterState``, and its
+/// counter blocks.
+final class Worker {
+    let eventLoop: any EventLoop
+    let turn: Turn
+    let timers: WorkerTimers
+    let counters: CounterBlock
+    let registry: MetricsRegistry
+    let blocks = HeaderBlockPool()
+    let logger: Logger
+    /// Share of the process's budget for held body bytes.
+    let bufferBudget: Int
+    var random = SystemRandomNumberGenerator()
+
+    private(set) var snapshot = Snapshot.empty
+    /// Parallel to the snapshot's clusters.
+    private(set) var pools: [ClusterPool] = []
+
+    /// Open connections from callers.
+    private(set) var connections: [ObjectIdentifier: DownstreamConnection] = [:]
+    /// Exchanges that want an attempt at the end of this turn.
+    private var ready: ContiguousArray<Exchange> = []
+    /// Connections that brought requests in this turn.
+    private var starting: ContiguousArray<DownstreamConnection> = []
+    /// Exchanges that ended in this turn.
+    private var ended: ContiguousArray<Exchange> = []
+    private var spare: ContiguousArray<Exchange> = []
+    /// Body bytes held between the legs, over all exchanges.
+    private(set) var bufferedBytes = 0
+
+    private static let spareExchangesMax = 1_024
+
+    init(eventLoop: any EventLoop, registry: MetricsRegistry, bufferBudget: Int, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.registry = registry
+        self.bufferBudget = bufferBudget
+        self.logger = logger
+        turn = Turn(eventLoop: eventLoop)
+        timers = WorkerTimers(turn: turn)
+        counters = registry.makeWorkerBlock()
+        turn.beforeFlush = { [unowned self] in startReady() }
+        turn.afterFlush = { [unowned self] in recycleEnded() }
+    }
+
+    @inline(__always)
+    func count(_ metric: WorkerMetric, _ amount: Int = 1) {
+        counters.add(metric.rawValue, amount)
+    }
+
+    // MARK: Snapshot
+
+    /// Works from this snapshot from now on. Pools of clusters and endpoints that stay are kept; what left takes no new
+    /// streams and ends with its last one.
+    func apply(_ snapshot: Snapshot) {
+        guard snapshot.version > self.snapshot.version else { return }
+        self.snapshot = snapshot
+        var old: [Int: ClusterPool] = [:]
+        for pool in pools { old[pool.cluster.state.id] = pool }
+        pools = snapshot.clusters.map { cluster in
+            if let pool = old.removeValue(forKey: cluster.state.id) {
+                pool.update(cluster)
+                return pool
+            }
+            return ClusterPool(cluster: cluster, worker: self)
+        }
+        for pool in old.values { pool.retire() }
+        turn.schedule()
+    }
+
+    // MARK: Exchanges
+
+    func makeExchange() -> Exchange {
+        count(.downstreamStreamsActive)
+        return spare.popLast() ?? Exchange(worker: self)
+    }
+
+    /// Has the exchange's next attempt made at the end of this turn.
+    func enqueue(_ exchange: Exchange) {
+        ready.append(exchange)
+        turn.schedule()
+    }
+
+    /// Notes that a connection brought its first request of this turn.
+    func noteStarts(of connection: DownstreamConnection) {
+        starting.append(connection)
+    }
+
+    /// Takes an exchange that has nothing left to do.
+    func retire(_ exchange: Exchange) {
+        count(.downstreamStreamsActive, -1)
+        ended.append(exchange)
+        turn.schedule()
+    }
+
+    private func startReady() {
+        var index = 0
+        // An attempt may fail at once and enqueue the next one; each is bounded by the exchange's own limits.
+        while index < ready.count {
+            let exchange = ready[index]
+            index += 1
+            exchange.start()
+        }
+        ready.removeAll(keepingCapacity: true)
+        // What is over a connection's limit for one turn moves up for the next.
+        let connections = starting
+        starting.removeAll(keepingCapacity: true)
+        for connection in connections where connection.beginTurn() { starting.append(connection) }
+    }
+
+    private func recycleEnded() {
+        if ended.isEmpty { return }
+        for exchange in ended where spare.count < Self.spareExchangesMax {
+            exchange.clear()
+            spare.append(exchange)
+        }
+        ended.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Memory
+
+    /// Notes body bytes that came (or went, negative).
+    @inline(__always)
+    func noteBuffered(_ count: Int) {
+        bufferedBytes += count
+        self.count(.bufferedBytes, count)
+    }
+
+    var isOverBufferBudget: Bool { bufferedBytes > bufferBudget }
+
+    // MARK: Connections
+
+    func add(_ connection: DownstreamConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+        count(.downstreamConnections)
+        count(.downstreamConnectionsActive)
+    }
+
+    func remove(_ connection: DownstreamConnection) {
+        if connections.removeValue(forKey: ObjectIdentifier(connection)) != nil {
+            count(.downstreamConnectionsActive, -1)
+        }
+    }
+}
+
+@available(*, unavailable)
+extension Worker: Sendable {}

@@ -1,0 +1,38 @@
+/// The `grpc-timeout` header (gRPC over HTTP/2, Requests): at most eight digits and a unit.
+package enum GRPCTimeout {
+    /// - Returns: nanoseconds, or nil for anything that is not a timeout: such a value is passed on unchanged and arms
+    ///   nothing, since it is the server's to complain about.
+    package static func nanoseconds(_ text: Span<UInt8>) -> Int64? {
+        guard text.count >= 2, text.count <= 9 else { return nil }
+        var amount: Int64 = 0
+        for index in 0..<text.count - 1 {
+            let byte = text[index]
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+            amount = amount * 10 + Int64(byte - UInt8(ascii: "0"))
+        }
+        let unit: Int64
+        switch text[text.count - 1] {
+        case UInt8(ascii: "H"): unit = 3_600_000_000_000
+        case UInt8(ascii: "M"): unit = 60_000_000_000
+        case UInt8(ascii: "S"): unit = 1_000_000_000
+        case UInt8(ascii: "m"): unit = 1_000_000
+        case UInt8(ascii: "u"): unit = 1_000
+        case UInt8(ascii: "n"): unit = 1
+        default: return nil
+        }
+        let (product, overflow) = amount.multipliedReportingOverflow(by: unit)
+        return overflow ? longest : min(product, longest)
+    }
+
+    /// Nine years: `99999999H` is a legal way to say "no deadline", and sums with a clock reading must not overflow.
+    private static let longest: Int64 = 1 << 58
+}
+
+extension Duration {
+    /// Whole nanoseconds; what does not fit is cut to about 292 years.
+    package var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? (seconds < 0 ? .min : .max) : product.addingReportingOverflow(attoseconds / 1_000_000_000).partialValue
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import Synchronization
+
+/// A process that a test started: its lines as they come, its stdin, and its end.
+final class ChildProcess: Sendable {
+    let name: String
+    let output: EventLog<String>
+    let errors: EventLog<String>
+    private let ends: EventLog<Int32>
+    private let process: Process
+    private let input: Mutex<FileHandle?>
+
+    init(_ name: String, _ executable: URL, _ arguments: [String], environment: [String: String] = [:]) throws {
+        // Without this, a write to a process that has just ended would end the tests.
+        signal(SIGPIPE, SIG_IGN)
+        self.name = name
+        output = EventLog("\(name) (stdout)")
+        errors = EventLog("\(name) (stderr)")
+        ends = EventLog("\(name) (exit)")
+
+        process = Process()
+        process.executableURL = executable
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, ours in ours }
+        let stdin = Pipe()
+        let stdout = Pipe()
+        let stderr = Pipe()
+        process.standardInput = stdin
+        process.standardOutput = stdout
+        process.standardError = stderr
+        input = Mutex(stdin.fileHandleForWriting)
+        Self.forward(stdout, to: output)
+        Self.forward(stderr, to: errors)
+        process.terminationHandler = { [ends] process in
+            ends.append(process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
+        }
+        do {
+            try process.run()
+        } catch {
+            throw HarnessError("cannot start \(executable.path): \(error.localizedDescription)")
+        }
+    }
+
+    var processID: Int32 { process.processIdentifier }
+
+    /// Writes one line to stdin.
+    func send(_ line: String) throws {
+        try input.withLock { input in
+            guard let input else { throw HarnessError("stdin of \(name) is closed") }
+            try input.write(contentsOf: Data((line + "\n").utf8))
+        }
+    }
+
+    func closeInput() {
+        input.withLock { input in
+            try? input?.close()
+            input = nil
+        }
+    }
+
+    func deliver(_ signal: Int32) {
+        kill(processID, signal)
+    }
+
+    /// The exit code; negative for the signal that ended it.
+    func exitCode(within limit: Duration = .seconds(60)) async throws -> Int32 {
+        try await ends.first(within: limit, "the exit") { $0 }
+    }
+
+    /// Ends the process, by force if it does not go.
+    func end() async {
+        closeInput()
+        if !ends.all.isEmpty { return }
+        deliver(SIGTERM)
+        if (try? await exitCode(within: .seconds(5))) == nil {
+            deliver(SIGKILL)
+            _ = try? await exitCode(within: .seconds(5))
+        }
+    }
+
+    /// The last lines of both streams, for a failed test.
+    var transcript: String {
+        let lines = output.all.suffix(40).map { "\(name) out | \($0)" } + errors.all.suffix(40).map { "\(name) err | \($0)" }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func forward(_ pipe: Pipe, to log: EventLog<String>) {
+        let rest = Mutex(Data())
+        pipe.fileHandleForReading.readabilityHandler = { handle in
+            let data = handle.availableData
+            if data.isEmpty {
+                handle.readabilityHandler = nil
+                let last = rest.withLock { $0 }
+                if !last.isEmpty { log.append(String(decoding: last, as: UTF8.self)) }
+                log.close()
+                return
+            }
+            let lines = rest.withLock { rest in
+                rest.append(data)
+                var lines: [String] = []
+                while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                    lines.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
+                    rest = Data(rest[(end + 1)...])
+                }
+                return lines
+            }
+            lines.forEach(log.append)
+        }
+    }
+}

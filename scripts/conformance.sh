@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The Python conformance runs against the real binary, on free ports of 127.0.0.1: the HTTP/2 cases, libnghttp2's traps, and
+# hostile upstreams. `make test` has set everything up for it. The last line counts all cases.
+#
+#   EKIDEN_BINARY=file     the binary to test (default: the debug build)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. scripts/progress.sh
+. scripts/loopback.sh
+
+readonly binary=${EKIDEN_BINARY:-.build/debug/ekiden} python=.venv/bin/python
+[ -x "$binary" ] || fail "there is no $binary" 'make test builds it'
+passed=0
+failed=0
+
+# suite NAME SCRIPT ARGUMENT...: runs one of Tests/Conformance; what failed is printed, and its totals are added.
+suite() {
+    local name=$1 script=$2 log totals started_at=$SECONDS
+    shift 2
+    log=$server_logs/$script.out
+    timeout 900 "$python" "Tests/Conformance/$script" "$@" >"$log" 2>&1 </dev/null
+    totals=$(tail -n 1 "$log")
+    if [[ $totals =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        [ "${BASH_REMATCH[2]}" -eq 0 ] || grep -v '^ok ' "$log"
+    else
+        totals="ended without a count"
+        failed=$((failed + 1))
+        tail -n 40 "$log"
+    fi
+    say "$name: $totals ($((SECONDS - started_at)) s)"
+}
+
+# The cases of the public HTTP/2 suite. Two of them want a response with a body, so a file server answers.
+read -r backend port <<<"$(free_ports 2)"
+printf 'A page for the conformance cases that need a response with a body.\n' >"$server_logs/index.html"
+start_server backend "$backend" nghttpd --no-tls --address=127.0.0.1 --htdocs="$server_logs" "$backend"
+start_server ekiden "$port" "$binary" run --listen "127.0.0.1:$port" --upstream "static://127.0.0.1:$backend" --workers 1
+suite 'HTTP/2 conformance' conformance.py --port "$port" --strict
+kill -0 "$started" 2>/dev/null || {
+    failed=$((failed + 1))
+    say 'Ekiden did not survive the conformance run:'
+    tail -n 20 "$server_logs/ekiden.log"
+}
+stop_server "$started"
+
+# These start Ekiden themselves, with upstreams of their own.
+readonly template="$binary run --listen {listen} --upstream static://{upstreams} --workers 1"
+suite "libnghttp2's traps" traps.py --command "$template"
+suite 'hostile upstreams' upstream_check.py --command "$template"
+
+say "$passed passed, $failed failed"
+[ $failed -eq 0 ]
