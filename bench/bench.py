@@ -14,6 +14,7 @@ import platform
 import re
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -309,6 +310,8 @@ def run(options, directory):
 
 def main():
     options = parse_options()
+    # An end from outside cleans up like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory = tempfile.mkdtemp(prefix="ekiden-bench-")
     try:
         return run(options, directory)

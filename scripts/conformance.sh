@@ -32,23 +32,42 @@ suite() {
     say "$name: $totals ($((SECONDS - started_at)) s)"
 }
 
-# The cases of the public HTTP/2 suite. Two of them want a response with a body, so a file server answers.
-read -r backend port <<<"$(free_ports 2)"
-printf 'A page for the conformance cases that need a response with a body.\n' >"$server_logs/index.html"
-start_server backend "$backend" nghttpd --no-tls --address=127.0.0.1 --htdocs="$server_logs" "$backend"
-start_server ekiden "$port" "$binary" run --listen "127.0.0.1:$port" --upstream "static://127.0.0.1:$backend" --workers 1
-suite 'HTTP/2 conformance' conformance.py --port "$port" --strict
-kill -0 "$started" 2>/dev/null || {
-    failed=$((failed + 1))
-    say 'Ekiden did not survive the conformance run:'
-    tail -n 20 "$server_logs/ekiden.log"
+# start_ekiden BACKEND: in front of that port, as `ekiden` and `mesh_port`.
+start_ekiden() {
+    mesh_port=$(free_ports 1)
+    start_server ekiden "$mesh_port" \
+        "$binary" run --listen "127.0.0.1:$mesh_port" --upstream "static://127.0.0.1:$1" --workers 1
+    ekiden=$started
 }
-stop_server "$started"
 
-# These start Ekiden themselves, with upstreams of their own.
-readonly template="$binary run --listen {listen} --upstream static://{upstreams} --workers 1"
-suite "libnghttp2's traps" traps.py --command "$template"
-suite 'hostile upstreams' upstream_check.py --command "$template"
+# What has been done to it may fail no other way than by the suite's own account.
+stop_ekiden() {
+    if ! kill -0 "$ekiden" 2>/dev/null; then
+        failed=$((failed + 1))
+        say 'Ekiden did not survive it:'
+        tail -n 20 "$server_logs/ekiden.log"
+    fi
+    stop_server "$ekiden"
+}
+
+read -r files upstream <<<"$(free_ports 2)"
+
+# The cases of the public HTTP/2 suite. Two of them want a response with a body, so a file server answers.
+printf 'A page for the conformance cases that need a response with a body.\n' >"$server_logs/index.html"
+start_server files "$files" nghttpd --no-tls --address=127.0.0.1 --htdocs="$server_logs" "$files"
+start_ekiden "$files"
+suite 'HTTP/2 conformance' conformance.py --port "$mesh_port" --strict
+stop_ekiden
+
+# Abuse from downstream. An upstream that counts what reaches it answers.
+start_server upstream "$upstream" "$python" Tests/Conformance/upstream.py --port "$upstream" --endpoints 1
+start_ekiden "$upstream"
+suite "libnghttp2's traps" traps.py --port "$mesh_port" --pid "$ekiden"
+stop_ekiden
+
+# Upstreams that misbehave. The check starts both sides itself.
+suite 'hostile upstreams' upstream_check.py \
+    --command "$binary run --listen {listen} --upstream static://{upstreams} --workers 1"
 
 say "$passed passed, $failed failed"
 [ $failed -eq 0 ]

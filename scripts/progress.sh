@@ -48,8 +48,8 @@ report_progress() {
     pause $announce_after
     say "$what …"
     while pause $report_every; kill -0 $$ 2>/dev/null; do
-        last=$(tail -n 1 "$log" 2>/dev/null | tr -d '\r' | cut -c1-90)
-        say "$what … $((SECONDS - started)) s${last:+ · $last}"
+        last=$(tail -n 1 "$log" 2>/dev/null | tr -d '\r')
+        say "$what … $((SECONDS - started)) s${last:+ · ${last:0:90}}"
     done
 }
 

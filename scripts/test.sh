@@ -29,7 +29,7 @@ swift_totals() {
 }
 
 swift_tests() {
-    swift test --skip-build --disable-xctest ${FILTER:+--filter "$FILTER"} 2>&1 | tee "$log"
+    swift test --skip-build --disable-xctest ${FILTER:+--filter "$FILTER"} 2>&1 | tee "$output"
 }
 
 scripts/toolchain.sh
@@ -38,11 +38,11 @@ scripts/venv.sh scripts/requirements.txt
 
 step 'building the tests (debug)' swift build --build-tests
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
 status=0
 step 'running the Swift tests' swift_tests || status=$?
-totals=$(swift_totals "$log")
+totals=$(swift_totals "$output")
 say "swift: $totals"
 count "$totals"
 # A crash ends the run without a failed test of its own.
@@ -50,8 +50,8 @@ count "$totals"
 
 if [ -z "${FILTER:-}" ]; then
     status=0
-    scripts/conformance.sh | tee "$log" || status=$?
-    totals=$(tail -n 1 "$log")
+    scripts/conformance.sh | tee "$output" || status=$?
+    totals=$(tail -n 1 "$output")
     count "$totals"
     [ $status -eq 0 ] || [[ $totals =~ [1-9][0-9]*\ failed ]] || failed=$((failed + 1))
 fi

@@ -38,8 +38,8 @@ def commands(memory: Memory, loop: asyncio.AbstractEventLoop) -> None:
 async def serve(options: argparse.Namespace) -> None:
     memory = Memory()
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: FaultyConnection(memory), options.host, options.port if index == 0 else 0)
-               for index in range(options.endpoints)]
+    servers = [await loop.create_server(lambda: FaultyConnection(memory), options.host, port)
+               for port in [options.port] + [0] * (options.endpoints - 1)]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
     print(json.dumps({"port": ports[0], "ports": ports}), flush=True)
     threading.Thread(target=commands, args=(memory, loop), daemon=True).start()

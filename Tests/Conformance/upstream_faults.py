@@ -28,6 +28,10 @@ class FaultyConnection(Connection):
     def start(self, exchange: Exchange) -> None:
         if self.mode == ["no-settings"]:
             return
+        if self.mode == ["max-streams", "0"]:
+            # A request that was sent before these SETTINGS arrived.
+            self.reset(exchange, frames.REFUSED_STREAM)
+            return
         fault = exchange.fault
         if fault.endswith("-first"):
             fault = "ok-at-headers" if exchange.ledger.attempts > 1 else fault.removesuffix("-first")

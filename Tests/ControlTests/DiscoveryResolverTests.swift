@@ -107,6 +107,7 @@ struct DiscoveryResolverTests {
         let successor = FakeTransport()
         successor.set("users.local", .addresses(["10.0.0.7"], ttl: 5))
         try await withResolver { resolver in
+            while transport.lookups(of: "users.local") == 0 { await Task.yield() }
             await resolver.use(transport: successor, settings: DNSSettings())
             await transport.close()
             // The gap since the lookup that was given up.

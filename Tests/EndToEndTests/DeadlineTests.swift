@@ -31,7 +31,7 @@ extension EndToEnd {
                     clusters:
                       tasks:
                         discover: "static://\(TaskServer.address(0)):\(tasks.port)"
-                        keepalive_interval: 500ms
+                        keepalive: {interval: 500ms}
                     """)
                 let ekiden = try await EkidenProcess.run(file)
                 processes.adopt(ekiden.child)

@@ -87,7 +87,8 @@ extension ConfigurationChecks {
         }
         for (index, listener) in configuration.listeners.enumerated()
         where isRead("listeners[\(index)].listen") && listener.address.overlaps(admin.listen) {
-            report("admin.listen", "the admin server listens on \(admin.listen) like listeners[\(index)]")
+            let name = quoted(listener.name)
+            report("admin.listen", "the admin server listens on \(admin.listen) like the listener \(name)")
         }
     }
 }

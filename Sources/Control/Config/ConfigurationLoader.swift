@@ -47,7 +47,7 @@ package enum ConfigurationLoader {
         var log = DiagnosticLog(source: source)
         guard let root = YAMLComposer.compose(source, log: &log) else { throw InvalidConfiguration(log.sorted()) }
         if root.isNull {
-            log.error("the file is empty", at: root.position)
+            log.error("the file is empty", at: SourcePosition(line: 1, column: 1))
             throw InvalidConfiguration(log.sorted())
         }
         guard case .mapping = root.content else {

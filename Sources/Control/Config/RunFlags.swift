@@ -125,8 +125,8 @@ private struct FlagReading {
         for finding in ConfigurationChecks.findings(in: configuration, except: refused) {
             guard finding.severity == .error, let flag = Flag(settingPathOf: finding.path) else { continue }
             // The way out in a file is not one on the command line.
-            let isAdmin = flag == .admin
-            let hint = isAdmin ? "use a loopback address, or a file with admin.allow_remote" : finding.hint
+            let isFileOnly = flag == .admin && finding.hint != nil
+            let hint = isFileOnly ? "use a loopback address, or a file with admin.allow_remote" : finding.hint
             report(flag, finding.message, hint: hint)
         }
         return configuration

@@ -9,28 +9,33 @@ final class EkidenProcess: Sendable {
     let listeners: [String: String]
     /// `host:port` of the admin server.
     let admin: String
+    /// Kept for as long as the process may read it again.
+    private let file: ConfigurationFile?
 
     /// `ekiden run`, returned when `listenerCount` listeners accept. Port 0 takes a free one.
-    static func run(_ arguments: [String], admin: String, listenerCount: Int = 1) async throws -> EkidenProcess {
+    static func run(
+        _ arguments: [String], admin: String, file: ConfigurationFile? = nil, listenerCount: Int = 1
+    ) async throws -> EkidenProcess {
         let child = try ChildProcess("ekiden", try Programs.ekiden(), ["run"] + arguments)
         do {
             let listeners = try await ListeningLine.await(from: child, count: listenerCount)
-            return EkidenProcess(child: child, listeners: listeners, admin: admin)
+            return EkidenProcess(child: child, listeners: listeners, admin: admin, file: file)
         } catch {
             await child.end()
             throw HarnessError("\(error)\n\(child.transcript)")
         }
     }
 
-    /// `ekiden run -c` with this file, whose `admin` is to be `${ADMIN}`.
+    /// `ekiden run -c` with this file.
     static func run(_ file: ConfigurationFile, listenerCount: Int = 1) async throws -> EkidenProcess {
-        try await run(["-c", file.url.path], admin: file.admin, listenerCount: listenerCount)
+        try await run(["-c", file.url.path], admin: file.admin, file: file, listenerCount: listenerCount)
     }
 
-    private init(child: ChildProcess, listeners: [String: String], admin: String) {
+    private init(child: ChildProcess, listeners: [String: String], admin: String, file: ConfigurationFile?) {
         self.child = child
         self.listeners = listeners
         self.admin = admin
+        self.file = file
     }
 
     /// Where a gRPC client is pointed at, when there is one listener.

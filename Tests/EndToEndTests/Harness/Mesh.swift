@@ -24,7 +24,8 @@ struct Mesh: Sendable {
     /// Nil with fixed endpoints.
     let dns: DNSServer?
 
-    /// Starts all, runs `body`, ends all; what the processes said is part of a failure.
+    /// Starts all, runs `body`, checks that the proxy let go of everything, ends all. What the processes said is part of a
+    /// failure.
     static func with(_ plan: Plan = Plan(), _ body: (Mesh) async throws -> Void) async throws {
         try await Processes.scope { processes in
             let tasks = try await TaskServer.start(plan.tasks, plan.server, arguments: plan.serverArguments)
@@ -47,6 +48,7 @@ struct Mesh: Sendable {
             let ekiden = try await EkidenProcess.run(arguments + ["--admin", admin], admin: admin)
             processes.adopt(ekiden.child)
             try await body(Mesh(ekiden: ekiden, tasks: tasks, dns: dns))
+            try await ekiden.checkSettled()
         }
     }
 

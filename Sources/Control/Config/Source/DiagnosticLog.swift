@@ -36,6 +36,7 @@ struct DiagnosticLog {
             (left.element.position ?? whole, left.offset) < (right.element.position ?? whole, right.offset)
         }.map(\.element)
         if errors > Self.maxErrors {
+            result.removeAll { $0.severity == .warning }
             let message = "\(errors - Self.maxErrors) more errors are not shown"
             result.append(Diagnostic(origin: source.file, message: message))
         }
@@ -50,7 +51,7 @@ struct DiagnosticLog {
                 errors += 1
                 return
             }
-        } else if diagnostics.count >= 2 * Self.maxErrors {
+        } else if diagnostics.count >= Self.maxErrors {
             return
         }
         let identity = "\(position?.line ?? 0):\(position?.column ?? 0):\(message)"

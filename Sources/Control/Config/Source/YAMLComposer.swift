@@ -243,12 +243,16 @@ extension YAMLComposer {
         if let index = source.index(of: position) {
             switch source.scalars[index] {
             case "\t": return "indent with spaces: YAML allows no tabs there"
+            case ":": return "quote values that begin with ':' inside [ ] and { }"
             case "@", "`", "%": return "quote values that begin with '\(source.scalars[index])'"
             default: break
             }
         }
         if zip(line, line.dropFirst()).contains(where: { $0 == "$" && $1 == "{" }) {
             return "quote values with ${…} inside [ ] and { }"
+        }
+        for number in [position.line - 1, position.line] where source.line(number)?.first == "?" {
+            return "keys introduced by '?' are not supported"
         }
         if problem.contains("mapping values are not allowed") { return "quote values that contain ': '" }
         return nil

@@ -27,7 +27,7 @@ extension ListenAddress {
         switch parts.host {
         case "" where !parts.isBracketed: self = .ip(host: "0.0.0.0", port: port)
         case "localhost": self = .ip(host: "127.0.0.1", port: port)
-        default: self = .ip(host: try parts.ipLiteral(), port: port)
+        default: self = .ip(host: try parts.address().description, port: port)
         }
     }
 
@@ -45,11 +45,15 @@ extension EndpointAddress {
     /// - Parameter defaultPort: taken when the text names none; nil makes that an error.
     package init(parsing text: String, defaultPort: Int? = nil) throws(ValueSyntaxError) {
         let parts = try HostAndPort(parsing: text, ports: 1...65_535)
-        let host = try parts.ipLiteral()
+        // One task has one form, the same that discovery gives it.
+        let address = try parts.address().unmapped
+        guard address.isUsable else {
+            throw ValueSyntaxError("\(quoted(text)): nobody can be reached at \(address)")
+        }
         guard let port = parts.port ?? defaultPort else {
             throw ValueSyntaxError("\(quoted(text)) has no port", hint: "write \(parts.shownHost):9001")
         }
-        self.init(host: host, port: port)
+        self.init(host: address.description, port: port)
     }
 }
 
@@ -106,17 +110,16 @@ struct HostAndPort {
     /// The host as it stands in front of a port.
     var shownHost: String { isBracketed ? "[\(host)]" : host }
 
-    /// The host as an IP literal in its canonical form (RFC 5952 for IPv6), without brackets.
-    func ipLiteral() throws(ValueSyntaxError) -> String {
+    /// The host as the address that it has to be.
+    func address() throws(ValueSyntaxError) -> IPAddress {
         guard let address = IPAddress(text: host) else {
             let hint = "names are resolved only in dns:// URLs"
             throw ValueSyntaxError("\(quoted(host)) is not an IP address", hint: hint)
         }
-        let literal = address.description
-        guard literal.contains(":") == isBracketed else {
-            throw ValueSyntaxError("\(quoted(shownHost)) is not an IPv4 address", hint: "only IPv6 stands in brackets")
+        if isBracketed, case .v4 = address {
+            throw ValueSyntaxError("\(quoted(shownHost)) is not an IPv6 address", hint: "only IPv6 stands in brackets")
         }
-        return literal
+        return address
     }
 }
 

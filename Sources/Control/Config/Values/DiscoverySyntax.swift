@@ -29,7 +29,7 @@ extension DiscoverySource {
             throw ValueSyntaxError("\(quoted(text)) has a path", hint: hint)
         }
         let parts = try HostAndPort(parsing: String(target), ports: 1...65_535)
-        if parts.isBracketed || (try? parts.ipLiteral()) != nil {
+        if parts.isBracketed || IPAddress(text: parts.host) != nil {
             let hint = "write static://\(target)"
             throw ValueSyntaxError("\(quoted(text)) names an address, which needs no DNS", hint: hint)
         }
@@ -38,7 +38,7 @@ extension DiscoverySource {
             throw ValueSyntaxError("\(quoted(text)): \(quoted(parts.host)) is not a DNS name")
         }
         guard let port = parts.port ?? defaultPort else {
-            throw ValueSyntaxError("\(quoted(text)) has no port", hint: "write dns://\(parts.host):50051, or set 'port'")
+            throw ValueSyntaxError("\(quoted(text)) has no port", hint: "write dns://\(parts.host):50051")
         }
         return .dns(name: parts.host, port: port)
     }

@@ -1,0 +1,188 @@
+import Control
+import DataPlane
+import Logging
+import NIOCore
+import NIOPosix
+import Policy
+import ServiceLifecycle
+import Telemetry
+import UnixSignals
+
+/// The running proxy: joins the data plane to the control side, and obeys signals until the end.
+struct Proxy {
+    private let source: ConfigurationSource
+    private let environment: [String: String]
+    private let logger: Logger
+    private let configuration: Configuration
+
+    /// How long the start waits for the first answers of discovery before it goes on without them.
+    private static let firstResolutionPatience: Duration = .seconds(3)
+    /// How often the drain looks whether the last connection is gone.
+    private static let drainPoll: Duration = .milliseconds(50)
+    /// What is kept of `drain.timeout` to end the streams that are left with a word.
+    private static let lastWords: Duration = .seconds(1)
+
+    init(configuration: Configuration, source: ConfigurationSource, environment: [String: String], logger: Logger) {
+        self.configuration = configuration
+        self.source = source
+        self.environment = environment
+        self.logger = logger
+    }
+
+    /// How it ended.
+    private enum Ending {
+        case drained, forced
+    }
+
+    /// Runs until a signal ends it.
+    /// - Throws: an `ExitCode` other than 0.
+    func run() async throws {
+        let descriptors = ProcessEnvironment.raiseDescriptorLimit()
+        let workers = configuration.workers ?? System.coreCount
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: workers)
+        let registry = MetricsRegistry()
+        let lifecycle = ProxyLifecycle()
+        let dataPlane = try await DataPlane(group: group, registry: registry, logger: logger)
+        let directory = ClusterDirectory(
+            configuration: configuration, compileRoutes: Self.compileRoutes, logger: logger,
+            publish: { dataPlane.publish($0) })
+
+        // Signals are trapped before anything listens: none is lost to its default action.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sigquit, .sighup)
+        logger.info("ekiden \(Version.number): \(workers) workers, at most \(descriptors) descriptors")
+
+        let ending: Ending
+        do {
+            ending = try await withThrowingTaskGroup(of: Ending?.self) { tasks in
+                tasks.addTask {
+                    try await directory.run()
+                    return nil
+                }
+                try await listen(dataPlane, configuration.listeners)
+                tasks.addTask {
+                    await announceReady(directory)
+                    return nil
+                }
+                tasks.addTask { await obey(signals, dataPlane, directory, lifecycle) }
+                while let ending = try await tasks.next() {
+                    if let ending {
+                        tasks.cancelAll()
+                        return ending
+                    }
+                }
+                return .drained
+            }
+        } catch let error as ListenError {
+            ProcessLog.printError("ekiden: error: \(error)")
+            throw ExitCodes.failure
+        }
+        if ending == .forced {
+            logger.warning("exit at once: second signal")
+            throw ExitCodes.forced
+        }
+        logger.info("drained, bye")
+    }
+
+    @Sendable
+    static func compileRoutes(_ configuration: Configuration) -> RouteTable {
+        RouteCompiler.compile(configuration.routes, clusters: configuration.clusters.map(\.name))
+    }
+
+    private func listen(_ dataPlane: DataPlane, _ settings: [ListenerSettings]) async throws {
+        for listener in try await dataPlane.listen(settings) {
+            logger.info("listening \(listener.name) \(listener.address)")
+        }
+    }
+
+    private func announceReady(_ directory: ClusterDirectory) async {
+        if await directory.waitForFirstResolution(timeout: Self.firstResolutionPatience) {
+            logger.info("ready")
+        } else {
+            logger.warning("not ready: discovery has no answer for some cluster yet; going on")
+        }
+    }
+
+    // MARK: Signals
+
+    private func obey(
+        _ signals: UnixSignalsSequence, _ dataPlane: DataPlane, _ directory: ClusterDirectory, _ lifecycle: ProxyLifecycle
+    ) async -> Ending? {
+        await withTaskGroup(of: Ending?.self) { tasks in
+            tasks.addTask {
+                for await signal in signals {
+                    if signal == .sighup {
+                        await reload(dataPlane, directory, lifecycle)
+                    } else if !lifecycle.beginDrain() {
+                        return .forced
+                    } else {
+                        logger.info("draining: \(signal) received")
+                    }
+                }
+                return nil
+            }
+            tasks.addTask {
+                guard await lifecycle.drainBegins() else { return nil }
+                await drain(dataPlane, lifecycle.configuration?.drain ?? configuration.drain)
+                return .drained
+            }
+            let first = await tasks.next() ?? nil
+            tasks.cancelAll()
+            return first
+        }
+    }
+
+    /// Loads the file again. A bad one is refused with its errors, and everything stays as it is.
+    private func reload(_ dataPlane: DataPlane, _ directory: ClusterDirectory, _ lifecycle: ProxyLifecycle) async {
+        guard let path = source.path(environment: environment) else {
+            logger.warning("reload: there is no file to load again, the configuration came from flags")
+            return
+        }
+        switch source.read(environment: environment) {
+        case .failure(let invalid):
+            logger.error("reload refused: \(path) has errors, the old configuration stays")
+            ProcessLog.printError(invalid.rendered(color: ProcessLog.hasColor))
+            lifecycle.noteReload(succeeded: false)
+        case .success(let loaded):
+            for warning in loaded.warnings { ProcessLog.printError(warning.rendered(color: ProcessLog.hasColor)) }
+            let next = loaded.configuration
+            let current = lifecycle.configuration ?? configuration
+            do {
+                try await listen(dataPlane, next.listeners)
+            } catch {
+                logger.error("reload refused: \(error); the old configuration stays")
+                lifecycle.noteReload(succeeded: false)
+                return
+            }
+            if next.admin != current.admin { logger.warning("reload: a change of `admin` takes a restart") }
+            if next.workers != current.workers { logger.warning("reload: a change of `workers` takes a restart") }
+            await directory.apply(next)
+            lifecycle.configuration = next
+            lifecycle.noteReload(succeeded: true)
+            logger.info("reloaded \(path): \(next.summary)")
+        }
+    }
+
+    /// Leaves without losing a call: GOAWAY in two steps at once, accepting for `delay` more, then waiting for the last stream
+    /// until `timeout` is nearly over.
+    private func drain(_ dataPlane: DataPlane, _ settings: DrainSettings) async {
+        let clock = ContinuousClock()
+        let start = clock.now
+        dataPlane.announceDrain()
+        try? await clock.sleep(until: start + settings.delay)
+        await dataPlane.stopListening()
+        // Those that came in the meantime.
+        dataPlane.announceDrain()
+        let deadline = start + max(settings.timeout - Self.lastWords, settings.delay)
+        while clock.now < deadline {
+            if await dataPlane.openConnections() == 0 { return }
+            try? await clock.sleep(for: Self.drainPoll)
+            if Task.isCancelled { return }
+        }
+        let left = await dataPlane.openConnections()
+        logger.warning("drain timeout: \(left) connections are cut")
+        dataPlane.endNow()
+        while clock.now < deadline + Self.lastWords, await dataPlane.openConnections() > 0 {
+            try? await clock.sleep(for: Self.drainPoll)
+        }
+    }
+}
