@@ -19,6 +19,9 @@ Fields = list[tuple[str | bytes, str | bytes]]
 # What the decoder takes before it calls a header list an attack; the suites look at large ones.
 MAX_HEADER_LIST = 4 * 1024 * 1024
 
+# Payload of the PINGs whose acknowledgement says: all before this has been consumed.
+BARRIER = b"barrier\0"
+
 
 def message(payload: bytes) -> bytes:
     """One gRPC message on the wire: not compressed, with its length."""
@@ -84,7 +87,7 @@ class GRPCConnection:
         self.goaways: list[frames.Frame] = []
         self.settings: dict[int, int] = {}
         self.closed = ""
-        self.pings_answered = 0
+        self.barriers = 0
         self.next_stream = 1
         self._credit = credit
         self._timeout = timeout
@@ -204,9 +207,9 @@ class GRPCConnection:
 
     def answers(self, timeout: float = 5.0) -> bool:
         """A PING round trip: true when the server has consumed everything sent so far."""
-        before = self.pings_answered
-        self.send(frames.ping(b"barrier\0"))
-        return self.wait(lambda: self.pings_answered > before, timeout)
+        before = self.barriers
+        self.send(frames.ping(BARRIER))
+        return self.wait(lambda: self.barriers > before, timeout)
 
     def _drain(self) -> None:
         while not self.closed:
@@ -230,7 +233,7 @@ class GRPCConnection:
                 self.send(frames.settings(ack=True))
         elif frame.type == frames.PING:
             if frame.ack:
-                self.pings_answered += 1
+                self.barriers += frame.payload == BARRIER
             else:
                 self.send(frames.ping(frame.payload, ack=True))
         elif frame.type == frames.GOAWAY:
@@ -313,9 +316,9 @@ def flood(connection: GRPCConnection, units: Iterable[bytes], batch: int = 200, 
         pending.clear()
         in_batch = 0
         if barrier:
-            before = connection.pings_answered
-            connection.send(frames.ping(b"barrier\0"))
-            if not connection.wait(lambda: ended() or connection.pings_answered > before, 10) and not ended():
+            before = connection.barriers
+            connection.send(frames.ping(BARRIER))
+            if not connection.wait(lambda: ended() or connection.barriers > before, 10) and not ended():
                 return FloodResult(sent, over=False, stalled=True)
         elif not connection.wait(lambda: ended() or connection.unsent == 0, 10) and not ended():
             return FloodResult(sent, over=False, stalled=True)

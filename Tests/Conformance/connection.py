@@ -54,7 +54,7 @@ class HandshakeError(Exception):
 
 
 class Connection:
-    """One TCP connection; every frame is one `send`, like a client library that does not batch."""
+    """One TCP connection to the server under test."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -76,12 +76,12 @@ class Connection:
     # --- sending
 
     def send(self, *chunks: bytes) -> None:
-        """Each chunk is one write. A peer that has gone away is noticed by the next wait, not here."""
-        for chunk in chunks:
-            try:
-                self._socket.sendall(chunk)
-            except OSError:
-                return
+        """All in one write: a pause between two frames would let the server finish the stream whose state the case
+        is about. A peer that has gone away is noticed by the next wait, not here."""
+        try:
+            self._socket.sendall(b"".join(chunks))
+        except OSError:
+            return
 
     def handshake(self, *entries: tuple[int, int]) -> None:
         """Exchanges prefaces and waits for the server's SETTINGS and for the ACK of ours."""
@@ -117,8 +117,7 @@ class Connection:
 
     def opening(self, stream: int = 1, method: str = "GET", extra: HeaderList | None = None,
                 end_stream: bool = True, end_headers: bool = True) -> bytes:
-        """The HEADERS frame of a request. Cases encode all their frames before they send the first: time spent
-        between two frames would let the server finish the stream whose state the case is about."""
+        """The HEADERS frame of a request, to be sent with what follows it."""
         return frames.headers(stream, self.encode(self.request(method, extra)), end_stream, end_headers)
 
     def send_request(self, stream: int = 1, method: str = "GET", extra: HeaderList | None = None) -> None:

@@ -8,7 +8,8 @@ struct ConfigurationEffectiveTests {
     private static let docs = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/docs/examples"
 
     private func reloaded(_ configuration: Configuration) throws -> Configuration {
-        try ConfigurationLoader.load(text: EffectiveConfiguration.render(configuration), file: "effective").get().configuration
+        try ConfigurationLoader.load(text: EffectiveConfiguration.render(configuration), file: "effective").get()
+            .configuration
     }
 
     @Test("the examples of the documentation load without a warning", arguments: ["ekiden.yaml", "full.yaml"])
@@ -53,7 +54,9 @@ struct ConfigurationEffectiveTests {
         let limits = Mirror(reflecting: Limits()).children.compactMap { $0.label.map(snakeCase) }
         #expect(LimitsSchema.fields.map(\.key) == limits)
         let leaves = ConfigurationSchema.fields.flatMap(\.leaves)
-        let ownKeys = leaves.filter { $0.hasPrefix("clusters.*.") && !$0.contains(".limits.") && $0 != "clusters.*.port" }
+        let ownKeys = leaves.filter {
+            $0.hasPrefix("clusters.*.") && !$0.contains(".limits.") && $0 != "clusters.*.port"
+        }
         // One key for `discover`, one per setting, `limits` aside.
         #expect(ownKeys.count == Mirror(reflecting: ClusterSettings()).children.count)
         #expect(leaves.filter { $0.hasPrefix("dns.") }.count == Mirror(reflecting: DNSSettings()).children.count)
@@ -79,7 +82,9 @@ struct ConfigurationEffectiveTests {
         var configuration = Configuration(
             admin: AdminSettings(listen: .ip(host: "::", port: 9_901), allowRemote: true),
             listeners: [
-                ListenerSettings(name: "$mesh", address: .ip(host: "::1", port: 0), limits: limits, forwardedFor: .remove, via: true),
+                ListenerSettings(
+                    name: "$mesh", address: .ip(host: "::1", port: 0), limits: limits, forwardedFor: .remove,
+                    via: true),
                 ListenerSettings(name: "日本:", address: .unix(path: "/run/a$b.sock")),
                 ListenerSettings(name: "true", address: .ip(host: "0.0.0.0", port: 2)),
                 ListenerSettings(name: "007", address: .ip(host: "0.0.0.0", port: 3)),

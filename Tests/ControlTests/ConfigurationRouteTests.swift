@@ -13,7 +13,9 @@ struct ConfigurationRouteTests {
         ]
         #expect(
             RouteCompiler.compile(rules, clusters: ["x", "y"]).routes == [
-                Route(name: "m", authority: .suffix(Array(".local".utf8)), path: .exact(Array("/a.B/C".utf8)), clusterIndex: 1),
+                Route(
+                    name: "m", authority: .suffix(Array(".local".utf8)), path: .exact(Array("/a.B/C".utf8)),
+                    clusterIndex: 1),
                 Route(name: "routes[1]", path: .prefix(Array("/a.B/".utf8)), clusterIndex: 0),
                 Route(name: "routes[2]", path: .prefix(Array("/p".utf8)), clusterIndex: 1),
                 Route(name: "routes[3]", clusterIndex: 0),

@@ -46,8 +46,14 @@ struct ConfigurationRunFlagsTests {
     func errorOrigins() {
         #expect(
             errors(RunFlags()) == [
-                "--listen: error: missing; without a configuration file it is needed (for example --listen 127.0.0.1:15001, or EKIDEN_LISTEN)",
-                "--upstream: error: missing; without a configuration file it is needed (for example --upstream dns://game-server.local:50051, or EKIDEN_UPSTREAM)",
+                """
+                --listen: error: missing; without a configuration file it is needed (for example --listen \
+                127.0.0.1:15001, or EKIDEN_LISTEN)
+                """,
+                """
+                --upstream: error: missing; without a configuration file it is needed (for example \
+                --upstream dns://game-server.local:50051, or EKIDEN_UPSTREAM)
+                """,
             ])
         let flags = RunFlags(listen: "x", upstream: "dns://u", admin: "0.0.0.0:1", workers: "0", balance: "rr")
         #expect(
@@ -57,7 +63,10 @@ struct ConfigurationRunFlagsTests {
                 "--balance: error: 'rr' is not one of round_robin, least_request",
                 "--workers: error: '0' is out of range (from 1 to 1024)",
                 "EKIDEN_DNS_SERVER: error: 'ns.local' is not an IP address (names are resolved only in dns:// URLs)",
-                "--admin: error: the admin server would be reachable from outside on 0.0.0.0:1 (use a loopback address, or a file with admin.allow_remote)",
+                """
+                --admin: error: the admin server would be reachable from outside on 0.0.0.0:1 (use a \
+                loopback address, or a file with admin.allow_remote)
+                """,
             ])
         let clash = RunFlags(listen: "127.0.0.1:1", upstream: "dns://u:1", admin: "127.0.0.1:1")
         #expect(errors(clash) == ["--admin: error: the admin server listens on 127.0.0.1:1 like the listener 'mesh'"])

@@ -21,10 +21,16 @@ func configuration(_ text: String, environment: [String: String] = [:]) throws -
 
 /// A configuration that is right, with room for one more line in `users`.
 func withCluster(_ line: String) -> String {
-    "listeners: [{listen: 127.0.0.1:1}]\nroutes: [{cluster: users}]\nclusters:\n  users:\n    discover: dns://u:1\n    \(line)\n"
+    """
+    listeners: [{listen: 127.0.0.1:1}]\nroutes: [{cluster: users}]\nclusters:\n  users:\n    discover: \
+    dns://u:1\n    \(line)\n
+    """
 }
 
 /// A configuration that is right, with room for more lines at the end.
 func withTopLevel(_ lines: String) -> String {
-    "listeners: [{listen: 127.0.0.1:1}]\nroutes: [{cluster: users}]\nclusters: {users: {discover: dns://u:1}}\n\(lines)\n"
+    """
+    listeners: [{listen: 127.0.0.1:1}]\nroutes: [{cluster: users}]\nclusters: {users: {discover: \
+    dns://u:1}}\n\(lines)\n
+    """
 }

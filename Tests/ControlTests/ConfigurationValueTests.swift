@@ -24,7 +24,8 @@ struct ConfigurationValueTests {
         arguments: [
             ("", "'' is not a duration"), ("5", "'5' has no unit"), ("5 s", "'5 s' is not a duration"),
             ("s", "'s' is not a duration"), ("-5s", "'-5s' is not a duration"), ("1.5s", "'1.5s' is not a duration"),
-            ("5s1m", "'5s1m' is not a duration"), ("1s1s", "'1s1s' is not a duration"), ("5S", "'5S' is not a duration"),
+            ("5s1m", "'5s1m' is not a duration"), ("1s1s", "'1s1s' is not a duration"),
+            ("5S", "'5S' is not a duration"),
             ("1m30", "'1m30' has no unit"), ("5ns", "'5ns' is not a duration"), ("٥s", "'٥s' is not a duration"),
             ("99999999999999999999s", "'99999999999999999999s' is too long a time"),
             ("9223372036854775807h", "'9223372036854775807h' is too long a time"),
@@ -37,7 +38,8 @@ struct ConfigurationValueTests {
     @Test(
         "sizes are read in binary units and written back in the largest that fits",
         arguments: [
-            ("65536", 65_536, "64KiB"), ("64KiB", 65_536, "64KiB"), ("1MiB", 1 << 20, "1MiB"), ("1GiB", 1 << 30, "1GiB"),
+            ("65536", 65_536, "64KiB"), ("64KiB", 65_536, "64KiB"), ("1MiB", 1 << 20, "1MiB"),
+            ("1GiB", 1 << 30, "1GiB"),
             ("1000", 1_000, "1000"), ("7B", 7, "7"), ("0", 0, "0"), ("1536KiB", 1_572_864, "1536KiB"),
         ])
     func sizes(text: String, value: Int, written: String) throws {
@@ -49,7 +51,8 @@ struct ConfigurationValueTests {
     @Test(
         "what is no size is refused with the way to write it",
         arguments: [
-            ("64KB", "'64KB' is not a size (did you mean '64KiB'?)"), ("1m", "'1m' is not a size (did you mean '1MiB'?)"),
+            ("64KB", "'64KB' is not a size (did you mean '64KiB'?)"),
+            ("1m", "'1m' is not a size (did you mean '1MiB'?)"),
             ("KiB", "'KiB' is not a size (write 65536, 64KiB or 1MiB)"),
             ("-1", "'-1' is not a size (write 65536, 64KiB or 1MiB)"),
             ("1025", "'1025' is out of range (from 0 to 1024)"),
@@ -100,7 +103,8 @@ struct ConfigurationValueTests {
             ("::1:80", "'::1:80' has more than one ':'"), ("[::1", "'[::1' has no closing ']'"),
             ("[::1]80", "'[::1]80' has '80' after ']'"), ("[127.0.0.1]:80", "'[127.0.0.1]' is not an IPv6 address"),
             ("[]:80", "'' is not an IP address"), ("users:80", "'users' is not an IP address"),
-            ("1.2.3:80", "'1.2.3' is not an IP address"), ("127.0.0.1:65536", "'127.0.0.1:65536': port '65536' is out of range"),
+            ("1.2.3:80", "'1.2.3' is not an IP address"),
+            ("127.0.0.1:65536", "'127.0.0.1:65536': port '65536' is out of range"),
             ("127.0.0.1:", "'127.0.0.1:': '' is not a port"), (":http", "':http': 'http' is not a port"),
             (":-1", "':-1': '-1' is not a port"), ("unix:", "'unix:' has no path"), ("", "'' has no port"),
             ("unix:/a b", "'/a b' is not a name"), ("\u{1B}[31m:1", "'\\u{1B}[31m' is not an IP address"),
@@ -122,10 +126,14 @@ struct ConfigurationValueTests {
         arguments: [
             ("dns://users.local:50051", DiscoverySource.dns(name: "users.local", port: 50_051)),
             ("dns:///users.local:50051", .dns(name: "users.local", port: 50_051)),
-            ("dns://users.local", .dns(name: "users.local", port: 7)), ("dns://_x.users.", .dns(name: "_x.users.", port: 7)),
+            ("dns://users.local", .dns(name: "users.local", port: 7)),
+            ("dns://_x.users.", .dns(name: "_x.users.", port: 7)),
             (
                 "static://10.0.0.1:9001,[fd00::0:2]:9002,10.0.0.3",
-                .fixed([.init(host: "10.0.0.1", port: 9_001), .init(host: "fd00::2", port: 9_002), .init(host: "10.0.0.3", port: 7)])
+                .fixed([
+                    .init(host: "10.0.0.1", port: 9_001), .init(host: "fd00::2", port: 9_002),
+                    .init(host: "10.0.0.3", port: 7),
+                ])
             ),
         ])
     func discovery(text: String, source: DiscoverySource) throws {
@@ -136,7 +144,10 @@ struct ConfigurationValueTests {
     @Test(
         "what is no discovery URL is refused with the way to write it",
         arguments: [
-            ("users.local:1", "'users.local:1' is not a discovery URL (write dns://name:port or static://address:port)"),
+            (
+                "users.local:1",
+                "'users.local:1' is not a discovery URL (write dns://name:port or static://address:port)"
+            ),
             ("dsn://u:1", "'dsn://u:1': unknown scheme 'dsn' (did you mean 'dns'?)"),
             ("http://u:1", "'http://u:1': unknown scheme 'http' (expected dns, static)"),
             ("dns://u", "'dns://u' has no port (write dns://u:50051)"),
@@ -144,7 +155,10 @@ struct ConfigurationValueTests {
             ("dns://:1", "'dns://:1' has no name (write dns://name:port)"),
             ("dns://a..b:1", "'dns://a..b:1': 'a..b' is not a DNS name"),
             ("dns://10.0.0.1:1", "'dns://10.0.0.1:1' names an address, which needs no DNS (write static://10.0.0.1:1)"),
-            ("dns://8.8.8.8/u:1", "'dns://8.8.8.8/u:1' has a path (write dns://name:port; name servers are set by dns.servers)"),
+            (
+                "dns://8.8.8.8/u:1",
+                "'dns://8.8.8.8/u:1' has a path (write dns://name:port; name servers are set by dns.servers)"
+            ),
             ("static://", "'static://' has an empty address (write static://10.0.0.1:9001,10.0.0.2:9001)"),
             ("static://users:1", "'users' is not an IP address (names are resolved only in dns:// URLs)"),
             ("static://10.0.0.1", "'10.0.0.1' has no port (write 10.0.0.1:9001)"),
@@ -159,8 +173,10 @@ struct ConfigurationValueTests {
     @Test(
         "variables are replaced, defaults taken, $$ is one $",
         arguments: [
-            ("${A}", "a"), ("x${A}y${A}", "xaya"), ("${NO:-d}", "d"), ("${EMPTY:-d}", "d"), ("${EMPTY}", ""), ("${A:-d}", "a"),
-            ("${NO:-}", ""), ("$$", "$"), ("$${A}", "${A}"), ("$A", "$A"), ("5$", "5$"), ("${NO:-a:-b}", "a:-b"), ("", ""),
+            ("${A}", "a"), ("x${A}y${A}", "xaya"), ("${NO:-d}", "d"), ("${EMPTY:-d}", "d"), ("${EMPTY}", ""),
+            ("${A:-d}", "a"),
+            ("${NO:-}", ""), ("$$", "$"), ("$${A}", "${A}"), ("$A", "$A"), ("5$", "5$"), ("${NO:-a:-b}", "a:-b"),
+            ("", ""),
         ])
     func variables(text: String, expected: String) {
         let expansion = VariableExpansion(text, environment: ["A": "a", "EMPTY": ""])
@@ -176,7 +192,8 @@ struct ConfigurationValueTests {
     @Test(
         "near misses are found, far ones are not",
         arguments: [
-            ("lisen", "listen"), ("Listen", "listen"), ("litsen", "listen"), ("listeners", "listen"), ("xyz", nil), ("", nil),
+            ("lisen", "listen"), ("Listen", "listen"), ("litsen", "listen"), ("listeners", "listen"), ("xyz", nil),
+            ("", nil),
             (String(repeating: "listen", count: 1_000), nil),
         ] as [(String, String?)])
     func suggestions(word: String, nearest: String?) {

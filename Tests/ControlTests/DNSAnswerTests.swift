@@ -38,7 +38,8 @@ struct DNSAnswerTests {
     @Test("a CNAME on the way counts for the TTL")
     func chainTTL() throws {
         let answer = try read([
-            a("c.local", "10.0.0.1", ttl: 60), cname("users.local", "b.local", ttl: 30), cname("b.local", "c.local", ttl: 2),
+            a("c.local", "10.0.0.1", ttl: 60), cname("users.local", "b.local", ttl: 30),
+            cname("b.local", "c.local", ttl: 2),
         ]).get()
         #expect(answer.addresses.map(\.description) == ["10.0.0.1"])
         #expect(answer.ttl == 2)

@@ -108,10 +108,14 @@ struct DNSClientTests {
     @Test("a silent server is asked as often as configured, then it is a timeout")
     func timeout() async throws {
         let server = try await DNSTestServer { _, _ in nil }
-        let result = try await withClient(settings(server.port, timeout: .milliseconds(20), tries: 3), server) { client in
+        let result = try await withClient(settings(server.port, timeout: .milliseconds(20), tries: 3), server) {
+            client in
             await client.query(name: users, type: .a)
         }
-        #expect(result == .failure(DNSFailure(.timeout, name: "users.local", server: .init(host: "127.0.0.1", port: server.port))))
+        #expect(
+            result
+                == .failure(
+                    DNSFailure(.timeout, name: "users.local", server: .init(host: "127.0.0.1", port: server.port))))
         #expect(server.questions.count == 3)
     }
 
@@ -125,7 +129,8 @@ struct DNSClientTests {
             }
             return isFirst ? nil : addresses(query, [0x7F00_0002])
         }
-        let answer = try await withClient(settings(server.port, timeout: .milliseconds(200), tries: 3), server) { client in
+        let answer = try await withClient(settings(server.port, timeout: .milliseconds(200), tries: 3), server) {
+            client in
             try await client.query(name: users, type: .a).get()
         }
         #expect(answer.addresses.count == 1)
@@ -138,7 +143,10 @@ struct DNSClientTests {
         let result = try await withClient(settings(server.port)) { client in
             await client.query(name: users, type: .a)
         }
-        #expect(result == .failure(DNSFailure(.unreachable, name: "users.local", server: .init(host: "127.0.0.1", port: server.port))))
+        #expect(
+            result
+                == .failure(
+                    DNSFailure(.unreachable, name: "users.local", server: .init(host: "127.0.0.1", port: server.port))))
     }
 
     @Test("an answer to another question is not taken")

@@ -4,8 +4,8 @@ import Testing
 
 @Suite("DNS messages")
 struct DNSMessageTests {
-    /// `users.local A` answered by a CNAME and two addresses, as a server would compress it. Written by hand, byte by byte,
-    /// so that the reader is not measured by our own writer.
+    /// `users.local A` answered by a CNAME and two addresses, as a server would compress it. Written by hand, byte by
+    /// byte, so that the reader is not measured by our own writer.
     private let response: [UInt8] = [
         0x12, 0x34,  // id
         0x81, 0x80,  // QR, RD, RA, NOERROR
@@ -204,7 +204,8 @@ struct DNSNameTests {
         arguments: [
             ("10.0.0.3", "10.0.0.3"), ("255.255.255.255", "255.255.255.255"), ("::", "::"), ("::1", "::1"),
             ("fd00:0:0:0:0:0:0:3", "fd00::3"), ("2001:DB8::A:0:0:1", "2001:db8::a:0:0:1"),
-            ("1:0:0:2:0:0:0:3", "1:0:0:2::3"), ("1:0:0:2:3:0:0:4", "1::2:3:0:0:4"), ("1:2:3:4:5:6:7:0", "1:2:3:4:5:6:7:0"),
+            ("1:0:0:2:0:0:0:3", "1:0:0:2::3"), ("1:0:0:2:3:0:0:4", "1::2:3:0:0:4"),
+            ("1:2:3:4:5:6:7:0", "1:2:3:4:5:6:7:0"),
             ("1:0:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"), ("fe80::", "fe80::"),
         ])
     func canonicalText(text: String, canonical: String) throws {
@@ -214,7 +215,8 @@ struct DNSNameTests {
         #expect(IPAddress(text: canonical) == address)
     }
 
-    @Test("what is no address literal is refused", arguments: ["", "10.0.0", "10.0.0.256", "a", "fe80::1%eth0", "[::1]"])
+    @Test(
+        "what is no address literal is refused", arguments: ["", "10.0.0", "10.0.0.256", "a", "fe80::1%eth0", "[::1]"])
     func noAddresses(text: String) {
         #expect(IPAddress(text: text) == nil)
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 extension EndToEnd {
@@ -35,6 +36,23 @@ extension EndToEnd {
                 #expect(facts.code == "UNAVAILABLE")
                 #expect(facts.message?.contains("static") == true, "\(facts.message ?? "")")
                 #expect(facts.seconds ?? .infinity < 10)
+            }
+        }
+
+        @Test("A caller that does not speak gRPC gets the failure as HTTP status and JSON")
+        func http() async throws {
+            try await Processes.scope { processes in
+                let port = try FreePort.next()
+                let admin = "127.0.0.1:\(try FreePort.next())"
+                let ekiden = try await EkidenProcess.run(
+                    ["--listen", "127.0.0.1:0", "--upstream", "static://127.0.0.1:\(port)", "--admin", admin],
+                    admin: admin)
+                processes.adopt(ekiden.child)
+                let answer = try await Curl.get("http://\(ekiden.target)/", ["--http2-prior-knowledge"])
+                #expect(answer.status == 503, "\(answer.error)")
+                let body = try JSONDecoder().decode([String: String].self, from: Data(answer.body.utf8))
+                #expect(body["error"] == "connect_failure")
+                #expect(body["message"]?.contains("static") == true, "\(answer.body)")
             }
         }
 

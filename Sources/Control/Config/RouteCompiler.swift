@@ -5,7 +5,8 @@ package enum RouteCompiler {
     /// - Parameters:
     ///   - rules: in the order of the file, which stays the order of matching.
     ///   - clusters: the clusters' names in the order of ``Policy/Snapshot/clusters``.
-    /// - Returns: a route per rule. A rule whose cluster is not in `clusters` is left out; a loaded configuration has none.
+    /// - Returns: a route per rule. A rule whose cluster is not in `clusters` is left out; a loaded
+    ///   configuration has none such.
     package static func compile(_ rules: [RouteRule], clusters: [String]) -> RouteTable {
         var indices: [String: Int] = [:]
         for (index, name) in clusters.enumerated() { indices[name] = index }

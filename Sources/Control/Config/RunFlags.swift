@@ -112,7 +112,9 @@ private struct FlagReading {
         let example = "dns://game-server.local:50051"
         if let source = required(.upstream, .discovery(port: nil), path: "clusters", example: example) {
             var cluster = ClusterRule(name: source.clusterName, discover: [source])
-            if let balance = value(.balance, .choice as ValueSyntax<BalancePolicy>) { cluster.settings.balance = balance }
+            if let balance = value(.balance, .choice as ValueSyntax<BalancePolicy>) {
+                cluster.settings.balance = balance
+            }
             configuration.clusters = [cluster]
             configuration.routes = [RouteRule(cluster: cluster.name)]
         } else {

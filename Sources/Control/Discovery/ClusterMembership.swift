@@ -7,8 +7,8 @@ struct ClusterMembership: Sendable {
     let refresh: RefreshTargets
     private var endpoints: [EndpointAddress: Endpoint] = [:]
     private var sources: [DiscoverySource]
-    /// Addresses of sources that a reload took away, held until every source that replaced them has had a good answer: a
-    /// new name must not empty a cluster while it is looked up.
+    /// Addresses of sources that a reload took away, held until every source that replaced them has had a good
+    /// answer: a new name must not empty a cluster while it is looked up.
     private var inherited: Set<EndpointAddress> = []
 
     /// - Parameter id: never used before in this process.
@@ -86,8 +86,8 @@ struct MembershipChange: Sendable, Equatable {
         return "cluster \(cluster): \(shown.joined(separator: " "))\(more) (\(countText)\(ttl))"
     }
 
-    /// `cluster users: SERVFAIL for users.local from 10.0.0.2:53; keeping 3 endpoints`; nil when resolution has not begun to
-    /// fail, or to fail otherwise than before.
+    /// `cluster users: SERVFAIL for users.local from 10.0.0.2:53; keeping 3 endpoints`; nil when resolution has not
+    /// begun to fail, or to fail otherwise than before.
     var failureLine: String? {
         guard case .failed(let reason) = resolution, resolution != previousResolution else { return nil }
         return endpointCount > 0

@@ -32,8 +32,8 @@ package struct Resolution: Sendable, Equatable {
     /// Takes in a lookup.
     ///
     /// It is good when one family has a usable address. Then a family that said "none" is emptied, but one that failed
-    /// (silence, SERVFAIL) keeps its last good addresses: half an outage must not look like half a cluster. When neither
-    /// has one, everything stays as it was and the failure is noted.
+    /// (silence, SERVFAIL) keeps its last good addresses: half an outage must not look like half a cluster. When
+    /// neither has one, everything stays as it was and the failure is noted.
     ///
     /// - Parameter now: ``DiscoveryClock`` time.
     mutating func record(_ lookup: AddressLookup, now: Duration) {
@@ -57,8 +57,8 @@ package struct Resolution: Sendable, Equatable {
         failuresInRow = 0
     }
 
-    /// How long to wait before the next lookup: the TTL within its clamps, or the back-off while lookups fail; ±10 %, so
-    /// that the proxies of a fleet do not ask in step.
+    /// How long to wait before the next lookup: the TTL within its clamps, or the back-off while lookups fail; ±10 %,
+    /// so that the proxies of a fleet do not ask in step.
     package func pause(
         clampedTo bounds: ClosedRange<Duration>, using random: inout some RandomNumberGenerator
     ) -> Duration {

@@ -51,7 +51,8 @@ final class DownstreamConnection {
     func makeTransport() -> Transport {
         let session = Session(
             role: .server, settings: SessionSettings(settings.limits), blocks: worker.blocks, delegate: self)
-        let transport = Transport(session: session, turn: worker.turn, owner: self)
+        // Nothing is said before the client has shown that it speaks HTTP/2: others get an answer they understand.
+        let transport = Transport(session: session, turn: worker.turn, owner: self, speaksFirst: false)
         self.session = session
         self.transport = transport
         watchdog = WheelTimer { [unowned self] in check() }

@@ -42,7 +42,11 @@ package final class Transport: ChannelInboundHandler {
     /// would eat the GOAWAY.
     private static let lingerTime = TimeAmount.seconds(1)
 
-    package init(session: Session, turn: Turn, owner: any TransportOwner) {
+    /// Whether the session's first bytes leave at once (a client's preface) or wait for the peer's.
+    private let speaksFirst: Bool
+
+    package init(session: Session, turn: Turn, owner: any TransportOwner, speaksFirst: Bool) {
+        self.speaksFirst = speaksFirst
         self.session = session
         self.turn = turn
         self.owner = owner
@@ -75,11 +79,11 @@ package final class Transport: ChannelInboundHandler {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if context.channel.isActive { markDirty() }
+        if speaksFirst, context.channel.isActive { markDirty() }
     }
 
     package func channelActive(context: ChannelHandlerContext) {
-        markDirty()
+        if speaksFirst { markDirty() }
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -85,7 +85,7 @@ final class UpstreamConnection {
         var sessionSettings = SessionSettings(limits)
         sessionSettings.maxConcurrentStreams = settings.maxStreamsPerConnection
         let session = Session(role: .client, settings: sessionSettings, blocks: worker.blocks, delegate: self)
-        let transport = Transport(session: session, turn: worker.turn, owner: self)
+        let transport = Transport(session: session, turn: worker.turn, owner: self, speaksFirst: true)
         self.session = session
         self.transport = transport
 

@@ -21,7 +21,11 @@ final class ChildProcess: Sendable {
         process = Process()
         process.executableURL = executable
         process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, ours in ours }
+        // A crash is told in few lines, the reason and the frames of the thread.
+        let backtrace = ["SWIFT_BACKTRACE": "threads=crashed,registers=none,images=none,color=no,interactive=no"]
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(backtrace) { theirs, _ in theirs }
+            .merging(environment) { _, ours in ours }
         let stdin = Pipe()
         let stdout = Pipe()
         let stderr = Pipe()
@@ -67,20 +71,20 @@ final class ChildProcess: Sendable {
         try await ends.first(within: limit, "the exit") { $0 }
     }
 
-    /// Ends the process, by force if it does not go.
-    func end() async {
+    /// Ends the process at once: how processes leave on their own is for the tests of that.
+    /// - Returns: the exit code if it had left before; nil if it was ended here.
+    @discardableResult
+    func end() async -> Int32? {
         closeInput()
-        if !ends.all.isEmpty { return }
-        deliver(SIGTERM)
-        if (try? await exitCode(within: .seconds(5))) == nil {
-            deliver(SIGKILL)
-            _ = try? await exitCode(within: .seconds(5))
-        }
+        if let code = ends.all.first { return code }
+        deliver(SIGKILL)
+        _ = try? await exitCode(within: .seconds(5))
+        return nil
     }
 
     /// The last lines of both streams, for a failed test.
     var transcript: String {
-        let lines = output.all.suffix(40).map { "\(name) out | \($0)" } + errors.all.suffix(40).map { "\(name) err | \($0)" }
+        let lines = output.all.suffix(60).map { "\(name) out | \($0)" } + errors.all.suffix(60).map { "\(name) err | \($0)" }
         return lines.joined(separator: "\n")
     }
 

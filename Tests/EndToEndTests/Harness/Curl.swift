@@ -4,6 +4,8 @@ import Foundation
 struct HTTPAnswer: Sendable {
     var status: Int
     var body: String
+    /// What curl says on stderr.
+    var error: String
     /// curl's exit code: 0 when there was an answer.
     var exitCode: Int32
     var seconds: Double
@@ -20,10 +22,11 @@ enum Curl {
         let exitCode = try await child.exitCode()
         // The log closes when curl's end of the pipe does: then the body is whole.
         _ = try? await child.output.first("the end") { (_: String) -> Bool? in nil }
+        _ = try? await child.errors.first("the end") { (_: String) -> Bool? in nil }
         let lines = child.output.all
         let elapsed = ContinuousClock.now - started
         return HTTPAnswer(
             status: lines.last.flatMap { Int($0) } ?? 0, body: lines.dropLast().joined(separator: "\n"),
-            exitCode: exitCode, seconds: elapsed / .seconds(1))
+            error: child.errors.all.joined(separator: "\n"), exitCode: exitCode, seconds: elapsed / .seconds(1))
     }
 }

@@ -81,7 +81,9 @@ final class Processes {
     /// Callers first, tasks last.
     private func end() async {
         for child in children.reversed() {
-            await child.end()
+            if let code = await child.end(), code < 0 {
+                Issue.record("\(child.name) was ended by signal \(-code)\n\(child.transcript)")
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ enum ClusterSchema {
         redraft: { Draft(rule: $0) },
         finish: \.rule)
 
-    /// `port` comes first in the table: `discover` is read with it, wherever it stands in the file. Once it is part of the
-    /// URLs it is not written any more.
+    /// `port` comes first in the table: `discover` is read with it, wherever it stands in the file. Being part of the
+    /// URLs then, it is not written.
     private static let sources: [Field<Draft>] = [
         Field("port") { node, place, draft, reading in
             // When it is refused any other keeps the URLs from being refused for the lack of one.

@@ -54,7 +54,7 @@ struct ConfigurationReading {
         }
     }
 
-    /// The entries of a mapping; none for YAML's null, since a section may be left empty; nil when it is something else.
+    /// The entries of a mapping; none for YAML's null, since a section may be left empty; nil for anything else.
     mutating func entries(of node: ConfigNode, path: String) -> [ConfigNode.Entry]? {
         switch node.content {
         case .mapping(let entries): return entries
@@ -117,7 +117,8 @@ struct ConfigurationReading {
     }
 
     /// The `$` of a problem when the scalar stands unescaped on its line, else the scalar's beginning.
-    private func place(of problem: VariableExpansion.Problem, in written: String, _ node: ConfigNode) -> SourcePosition {
+    private func place(of problem: VariableExpansion.Problem, in written: String, _ node: ConfigNode) -> SourcePosition
+    {
         guard let line = log.source.line(node.position.line) else { return node.position }
         let scalars = Array(written.unicodeScalars)
         // Past the quote, if there is one.

@@ -1,6 +1,6 @@
 /// The nearest of the words that would have been right.
 enum Suggestion {
-    /// The candidate that `word` is most likely a slip of, or nil when none is near: at most one edit per three letters.
+    /// The candidate that `word` is most likely a slip of, or nil when none is near (one edit for three letters).
     static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
         let limit = 64
         let lowered = Array(word.lowercased().utf8)

@@ -4,8 +4,8 @@ import Yams
 ///
 /// Yams gives up at the first duplicate key, resolves aliases itself (which makes "billion laughs" a matter of hashing
 /// keys that stand for billions of nodes) and hashes keys that are collections once per level. So it is shown a text of
-/// the same shape in which `*` and `?` are masked (``MaskedText``): to it there are no aliases and no `? key`. On the way
-/// back the characters are restored, and a plain scalar that begins with a masked `*` is the alias that it was.
+/// the same shape in which `*` and `?` are masked (``MaskedText``): to it there are no aliases and no `? key`. On the
+/// way back the characters are restored, and a plain scalar that begins with a masked `*` is the alias that it was.
 ///
 /// libyaml itself refuses more than 1,000 levels of nesting, which bounds Yams' recursion.
 struct YAMLComposer {
@@ -13,8 +13,10 @@ struct YAMLComposer {
     static let maxDepth = 32
     /// Alias expansions in one file, those inside other aliases counted each time.
     static let maxAliasExpansions = 100
-    /// Duplicate keys after which the file is not read further.
+    /// Duplicate keys after which the file is not read further: each costs another parse.
     static let maxDuplicates = 8
+    /// Characters above which the first duplicate ends the reading.
+    private static let maxReparsedLength = 131_072
 
     private let source: SourceText
     private var masked: MaskedText
@@ -36,7 +38,8 @@ struct YAMLComposer {
     }
 
     private mutating func compose(log: inout DiagnosticLog) -> ConfigNode? {
-        for _ in 0...Self.maxDuplicates {
+        let reparses = source.scalars.count > Self.maxReparsedLength ? 0 : Self.maxDuplicates
+        for _ in 0...reparses {
             do {
                 let parser = try Parser(yaml: masked.text, resolver: .basic)
                 // Anchors hang on the parser: it has to outlive the reading of the nodes.
@@ -243,7 +246,8 @@ extension YAMLComposer {
         if let index = source.index(of: position) {
             switch source.scalars[index] {
             case "\t": return "indent with spaces: YAML allows no tabs there"
-            case ":": return "quote values that begin with ':' inside [ ] and { }"
+            case ":" where problem.contains("node content"):
+                return "quote values that begin with ':' inside [ ] and { }"
             case "@", "`", "%": return "quote values that begin with '\(source.scalars[index])'"
             default: break
             }

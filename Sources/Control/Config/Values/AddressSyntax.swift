@@ -15,7 +15,7 @@ extension ListenAddress {
             // The address is also the name of a listener that has none of its own.
             try checkName(String(path))
             guard path.utf8.count <= limit else {
-                throw ValueSyntaxError("\(quoted(text)) is longer than the \(limit) bytes that a socket's path may have")
+                throw ValueSyntaxError("\(quoted(text)) is longer than the \(limit) bytes of a socket's path")
             }
             self = .unix(path: String(path))
             return
@@ -76,7 +76,8 @@ struct HostAndPort {
             isBracketed = true
             let rest = text[text.index(after: end)...]
             guard rest.isEmpty || rest.first == colon else {
-                throw ValueSyntaxError("\(quoted(text)) has \(quoted(String(rest))) after ']'", hint: "write [::1]:15001")
+                let message = "\(quoted(text)) has \(quoted(String(rest))) after ']'"
+                throw ValueSyntaxError(message, hint: "write [::1]:15001")
             }
             portText = rest.isEmpty ? nil : rest.dropFirst()
         } else {

@@ -1,6 +1,6 @@
 extension Duration {
-    /// Parses `250ms`, `5s`, `1m30s`, `1h`: whole numbers with `us`, `ms`, `s`, `m` or `h`, larger units first. `0` needs
-    /// no unit.
+    /// Parses `250ms`, `5s`, `1m30s`, `1h`: whole numbers with `us`, `ms`, `s`, `m` or `h`, larger units first. `0`
+    /// needs no unit.
     package init(parsing text: String) throws(ValueSyntaxError) {
         if text == "0" {
             self = .zero

@@ -17,8 +17,9 @@ extension ValueSyntax<Int> {
             let digits = text.prefix { $0.isASCII && $0.isWholeNumber }
             let unit = text.dropFirst(digits.count)
             guard !digits.isEmpty, let factor = ByteUnit.factor(of: unit) else {
-                let decimal = ["kb", "mb", "gb", "k", "m", "g"].contains(unit.lowercased()) && !digits.isEmpty
-                let hint = decimal ? "did you mean '\(digits)\(unit.prefix(1).uppercased())iB'?" : "write 65536, 64KiB or 1MiB"
+                let isDecimal = ["kb", "mb", "gb", "k", "m", "g"].contains(unit.lowercased()) && !digits.isEmpty
+                let binary = "\(digits)\(unit.prefix(1).uppercased())iB"
+                let hint = isDecimal ? "did you mean '\(binary)'?" : "write 65536, 64KiB or 1MiB"
                 throw ValueSyntaxError("\(quoted(text)) is not a size", hint: hint)
             }
             let product = Int(digits)?.multipliedReportingOverflow(by: factor)
@@ -64,7 +65,8 @@ private struct ByteUnit {
     let bytes: Int
 
     static let all = [
-        ByteUnit(name: "GiB", bytes: 1 << 30), ByteUnit(name: "MiB", bytes: 1 << 20), ByteUnit(name: "KiB", bytes: 1 << 10),
+        ByteUnit(name: "GiB", bytes: 1 << 30), ByteUnit(name: "MiB", bytes: 1 << 20),
+        ByteUnit(name: "KiB", bytes: 1 << 10),
     ]
 
     static func factor(of name: Substring) -> Int? {

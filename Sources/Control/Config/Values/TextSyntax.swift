@@ -33,7 +33,8 @@ extension ValueSyntax<String> {
     /// A method's name alone: `GetUser`.
     static let grpcMethod = ValueSyntax("a gRPC method") { (text) throws(ValueSyntaxError) in
         guard isDottedName(text), !text.contains(".") else {
-            throw ValueSyntaxError("\(quoted(text)) is not a gRPC method", hint: "write its name alone, without the service")
+            let hint = "write its name alone, without the service"
+            throw ValueSyntaxError("\(quoted(text)) is not a gRPC method", hint: hint)
         }
         return text
     } render: {
@@ -69,7 +70,8 @@ func checkName(_ text: String) throws(ValueSyntaxError) {
 /// Identifiers of Protocol Buffers, joined by dots.
 private func isDottedName(_ text: String) -> Bool {
     text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
-        guard let first = part.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else { return false }
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        guard let first = part.utf8.first, !digits.contains(first) else { return false }
         return part.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

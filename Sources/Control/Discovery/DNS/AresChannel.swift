@@ -31,7 +31,8 @@ final class AresChannel {
         try AresError.check(Self.libraryStatus)
         var options = ares_options()
         // NOCHECKRESP: hand out SERVFAIL, NOTIMP and REFUSED instead of hiding them behind a try of the next server.
-        // NOSEARCH and NOALIASES: the name is taken as fully qualified. IGNTC stays off: a cut answer is asked over TCP.
+        // NOSEARCH and NOALIASES: the name is taken as fully qualified. IGNTC stays off: a cut answer is asked for
+        // again over TCP.
         options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS
         options.timeout = Int32(clamping: max(timeout.wholeMilliseconds, 1))
         options.tries = 1
@@ -80,7 +81,7 @@ final class AresChannel {
         let maximum = Int(ARES_GETSOCK_MAXNUM)
         var sockets = [ares_socket_t](repeating: ares_socket_t(ARES_SOCKET_BAD), count: maximum)
         let bits = ares_getsock(channel, &sockets, Int32(maximum))
-        // The macros ARES_GETSOCK_READABLE and _WRITABLE, which Swift cannot import: the low and the high half of the bits.
+        // The macros ARES_GETSOCK_READABLE and _WRITABLE, which Swift cannot import: the low and the high half.
         return sockets.enumerated().compactMap { index, socket in
             let readable = bits & (1 << Int32(index)) != 0
             let writable = bits & (1 << Int32(index + maximum)) != 0
@@ -99,10 +100,8 @@ final class AresChannel {
 
     /// Milliseconds to the next timeout, rounded up; nil when nothing is under way.
     var millisecondsToTimeout: Int32? {
-        var storage = timeval()
-        guard let next = ares_timeout(channel, nil, &storage) else { return nil }
-        let milliseconds = Int64(next.pointee.tv_sec) * 1_000 + (Int64(next.pointee.tv_usec) + 999) / 1_000
-        return Int32(clamping: milliseconds)
+        let milliseconds = ekiden_ares_milliseconds_to_timeout(channel)
+        return milliseconds >= 0 ? Int32(clamping: milliseconds) : nil
     }
 
     /// The name servers of `/etc/resolv.conf` in its order; 127.0.0.1:53 when it names none.

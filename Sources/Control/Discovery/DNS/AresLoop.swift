@@ -10,8 +10,8 @@ import Musl
 import Darwin
 #endif
 
-/// The thread that drives c-ares: one channel per name server, poll(2) over their sockets, and a pipe that wakes it when
-/// somebody has a question.
+/// The thread that drives c-ares: one channel per name server, poll(2) over their sockets, and a pipe that wakes it
+/// when somebody has a question.
 final class AresLoop: Sendable {
     private struct Request {
         let id: Int
@@ -117,7 +117,7 @@ final class AresLoop: Sendable {
             state.wakeRead = -1
             state.wakeWrite = -1
             state.requests.removeAll()
-            return state.waiting.keys.map { $0 }
+            return Array(state.waiting.keys)
         }
         for id in orphans { finish(id, .failure(.cancelled)) }
     }
@@ -131,7 +131,7 @@ final class AresLoop: Sendable {
         }
     }
 
-    /// Sends a request on its server's channel, which is made when it is first needed and again after a failure to make it.
+    /// Sends a request on its server's channel, which is made when first needed, and again after it could not be.
     private func start(_ request: Request, _ channels: inout [Int: AresChannel]) {
         do throws(AresError) {
             let channel: AresChannel

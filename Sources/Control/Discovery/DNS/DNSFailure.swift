@@ -42,7 +42,8 @@ package struct DNSFailure: Error, Hashable, Sendable {
     package var isFinal: Bool {
         switch kind {
         case .nameError, .noData, .invalidName, .cancelled: true
-        case .timeout, .serverFailure, .refused, .responseCode, .malformed, .noUsableAddress, .unreachable, .system: false
+        case .timeout, .serverFailure, .refused, .responseCode, .malformed, .noUsableAddress, .unreachable, .system:
+            false
         }
     }
 }

@@ -101,8 +101,8 @@ struct DNSMessageReader {
 
     /// A name, its compression pointers followed (RFC 1035, 4.1.4).
     ///
-    /// Each pointer must point before the stretch of labels it was found behind. "A prior occurrence" asks no less, and it
-    /// makes loops impossible: the offsets only fall.
+    /// Each pointer must point before the stretch of labels it was found behind. "A prior occurrence" asks no less,
+    /// and it makes loops impossible: the offsets only fall.
     mutating func name() throws(DNSFormatError) -> DNSName {
         var wire: [UInt8] = []
         var position = offset

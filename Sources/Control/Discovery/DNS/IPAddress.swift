@@ -54,8 +54,8 @@ package enum IPAddress: Hashable, Comparable, Sendable {
         return .v4(UInt32(truncatingIfNeeded: low))
     }
 
-    /// Whether a task can be reached under this address: not "this network" (0.0.0.0/8), multicast, reserved, broadcast,
-    /// unspecified, and not IPv6 link-local, which means nothing without the scope that DNS cannot carry.
+    /// Whether a task can be reached under this address: not "this network" (0.0.0.0/8), multicast, reserved,
+    /// broadcast, unspecified, and not IPv6 link-local, which means nothing without the scope that DNS cannot carry.
     package var isUsable: Bool {
         switch self {
         case .v4(let value):

@@ -1,0 +1,122 @@
+import Hummingbird
+import NIOCore
+import Policy
+import Telemetry
+
+/// Answers the requests of the admin server.
+struct AdminResponder: HTTPResponder {
+    let source: AdminSource
+    let hosts: HostGuard
+
+    func respond(to request: Request, context: AdminContext) async -> Response {
+        guard hosts.admits(request.head.authority) else {
+            return Self.refusal(
+                .misdirectedRequest, "wrong_host",
+                "the admin server answers to an IP address or localhost in Host, unless admin.allow_remote is set")
+        }
+        // No page has a use for a body, and one that nobody reads should not keep a connection busy.
+        guard !request.declaresBody else {
+            return Self.refusal(.contentTooLarge, "request_too_large", "a request to the admin server has no body")
+                .closing(context.channel)
+        }
+        guard let page = Page(rawValue: request.uri.path) else {
+            let path = quoted(request.uri.path)
+            return Self.refusal(.notFound, "not_found", "there is no page \(path); / lists those that are")
+        }
+        guard request.method == .get else {
+            var refusal = Self.refusal(
+                .methodNotAllowed, "method_not_allowed", "\(page.rawValue) answers to GET, not to \(request.method.rawValue)")
+            refusal.headers[.allow] = "GET"
+            return refusal
+        }
+        return await answer(page)
+    }
+
+    private func answer(_ page: Page) async -> Response {
+        switch page {
+        case .index:
+            return Self.text(.ok, Page.allCases.map(\.indexLine).joined())
+        case .live:
+            return Self.text(.ok, "live\n")
+        case .ready:
+            let readiness = await source.readiness()
+            if readiness.isReady { return Self.text(.ok, "ready\n") }
+            return Self.text(.serviceUnavailable, readiness.reasons.map { "\($0)\n" }.joined())
+        case .metrics:
+            let families = await source.allFamilies()
+            return Self.response(.ok, PrometheusText.contentType, PrometheusText.write(families))
+        case .clusters:
+            return Self.json(.ok, ClusterReport.json(await source.clusters()))
+        }
+    }
+
+    /// The paths that are served.
+    private enum Page: String, CaseIterable {
+        case index = "/"
+        case live = "/live"
+        case ready = "/ready"
+        case metrics = "/metrics"
+        case clusters = "/clusters"
+
+        var indexLine: String {
+            switch self {
+            case .index: "/          this list\n"
+            case .live: "/live      200 while the process runs\n"
+            case .ready: "/ready     200 when callers may be sent here, else 503 and the reasons\n"
+            case .metrics: "/metrics   counters, in the Prometheus text format\n"
+            case .clusters: "/clusters  clusters, endpoints and discovery, in JSON\n"
+            }
+        }
+    }
+
+    private static func refusal(_ status: HTTPResponse.Status, _ error: String, _ message: String) -> Response {
+        json(status, ["error": .string(error), "message": .string(message)])
+    }
+
+    private static func json(_ status: HTTPResponse.Status, _ value: JSONValue) -> Response {
+        response(status, "application/json", value.rendered() + "\n")
+    }
+
+    private static func text(_ status: HTTPResponse.Status, _ text: String) -> Response {
+        response(status, "text/plain; charset=utf-8", text)
+    }
+
+    private static func response(_ status: HTTPResponse.Status, _ contentType: String, _ body: String) -> Response {
+        Response(
+            status: status,
+            headers: [.contentType: contentType, .cacheControl: "no-store", .xContentTypeOptions: "nosniff"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+    }
+}
+
+/// What a response needs to know of its connection.
+struct AdminContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+}
+
+extension Request {
+    /// Whether a body follows (RFC 9112, 6).
+    fileprivate var declaresBody: Bool {
+        headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false
+    }
+}
+
+extension Response {
+    /// The same response, and the end of the connection behind it.
+    fileprivate func closing(_ channel: any Channel) -> Response {
+        var response = self
+        let body = self.body
+        response.headers[.connection] = "close"
+        response.body = ResponseBody(contentLength: body.contentLength) { writer in
+            try await body.write(writer)
+            channel.close(promise: nil)
+        }
+        return response
+    }
+}
