@@ -6,18 +6,6 @@
 
 #include <ares.h>
 
-// Milliseconds to the channel's next timeout, rounded up; -1 when no query is under way: what poll(2) takes.
-///
-/// In C because `struct timeval` reaches Swift through several modules, and which of them a target must import to see its
-/// members depends on what else is in the build.
-static inline int ekiden_ares_timeout_milliseconds(ares_channel channel) {
-    struct timeval storage;
-    const struct timeval *next = ares_timeout(channel, NULL, &storage);
-    if (next == NULL) return -1;
-    if (next->tv_sec >= INT_MAX / 1000 - 1) return INT_MAX;
-    return (int)(next->tv_sec * 1000 + (next->tv_usec + 999) / 1000);
-}
-
 // Milliseconds to the channel's next timeout, rounded up; -1 when nothing is under way. In C because `struct timeval`
 // belongs to several modules and Swift asks for a different one of them depending on what else is imported.
 static inline long ekiden_ares_milliseconds_to_timeout(ares_channel channel) {
