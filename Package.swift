@@ -11,6 +11,12 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Settings of the targets on the path of a request.
+let hot: [SwiftSetting] = strict + [
+    // Dynamic exclusivity checks cost a tenth of a request. Debug builds, which all tests run on, keep them.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
+
 let package = Package(
     name: "ekiden",
     products: [
@@ -41,11 +47,11 @@ let package = Package(
         .target(
             name: "HTTP2",
             dependencies: ["CNghttp2", .product(name: "NIOCore", package: "swift-nio")],
-            swiftSettings: strict),
+            swiftSettings: hot),
         // Decisions: values and pure functions, and the snapshot that the workers work from.
-        .target(name: "Policy", swiftSettings: strict),
+        .target(name: "Policy", swiftSettings: hot),
         // Counters and their exposition.
-        .target(name: "Telemetry", dependencies: ["Policy"], swiftSettings: strict),
+        .target(name: "Telemetry", dependencies: ["Policy"], swiftSettings: hot),
         // The path of a request: workers, connections, exchanges, pools.
         .target(
             name: "DataPlane",
@@ -55,7 +61,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: strict),
+            swiftSettings: hot),
         // Configuration, discovery, admin: everything beside the path of a request.
         .target(
             name: "Control",

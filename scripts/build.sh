@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 
 scripts/toolchain.sh
 scripts/packages.sh build
-step 'building ekiden (release)' swift build -c release --product ekiden
+step 'building ekiden (release)' swift build -c release --static-swift-stdlib --product ekiden

@@ -180,19 +180,28 @@ struct AdminServerTests {
         }
     }
 
-    @Test(
-        "what is no request, or one of no reasonable size, is refused",
-        arguments: [
-            "nonsense\r\n\r\n",
-            "GET /ready HTTP/1.1\r\nhost: localhost\r\nx: \(String(repeating: "x", count: 50_000))\r\n\r\n",
-            "GET /ready HTTP/1.1\r\nhost: localhost\r\n\(String(repeating: "x: y\r\n", count: 500))\r\n",
-            "GET /\(String(repeating: "x", count: 200_000)) HTTP/1.1\r\nhost: localhost\r\n\r\n",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        ])
-    func badRequest(text: String) async throws {
+    enum BadRequest: CaseIterable {
+        case nonsense, longField, manyFields, longPath, http2Preface
+
+        var text: String {
+            let start = "GET /ready HTTP/1.1\r\nhost: localhost\r\n"
+            return switch self {
+            case .nonsense: "nonsense\r\n\r\n"
+            case .longField: start + "x: " + String(repeating: "x", count: 50_000) + "\r\n\r\n"
+            case .manyFields: start + String(repeating: "x: y\r\n", count: 500) + "\r\n"
+            case .longPath: "GET /" + String(repeating: "x", count: 100_000) + " HTTP/1.1\r\nhost: localhost\r\n\r\n"
+            case .http2Preface: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            }
+        }
+    }
+
+    @Test("what is no request, or one of no reasonable size, is refused", arguments: BadRequest.allCases)
+    func badRequest(request: BadRequest) async throws {
         try await RunningAdmin.with { admin in
-            #expect(try await admin.send(text).status == 400)
-            #expect(try await admin.request("GET", "/ready").status == 200)
+            let refused = try await admin.send(request.text)
+            #expect(refused.status == 400)
+            let next = try await admin.request("GET", "/ready")
+            #expect(next.status == 200)
         }
     }
 
@@ -201,13 +210,16 @@ struct AdminServerTests {
         arguments: [nil, "127.0.0.1:9901", "127.0.0.1", "[::1]:9901", "10.1.2.3", "localhost", "LOCALHOST:80"])
     func honestHost(host: String?) async throws {
         try await RunningAdmin.with { admin in
-            #expect(try await admin.request("GET", "/ready", host: host).status == 200)
+            let answer = try await admin.request("GET", "/ready", host: host)
+            #expect(answer.status == 200)
         }
     }
 
     @Test(
         "a Host that is a name is refused: a page in a browser may have made it point here",
-        arguments: ["attacker.example", "attacker.example:9901", "localhost.attacker.example", "127.0.0.1.nip.io", "::1"])
+        arguments: [
+            "attacker.example", "attacker.example:9901", "localhost.attacker.example", "127.0.0.1.a.example", "::1",
+        ])
     func nameAsHost(host: String) async throws {
         try await RunningAdmin.with { admin in
             let answer = try await admin.request("GET", "/metrics", host: host)
@@ -220,13 +232,15 @@ struct AdminServerTests {
     func remoteAllowed() async throws {
         let remote = AdminSettings(listen: .ip(host: "127.0.0.1", port: 0), allowRemote: true)
         try await RunningAdmin.with(remote) { admin in
-            #expect(try await admin.request("GET", "/ready", host: "admin.internal").status == 200)
+            let answer = try await admin.request("GET", "/ready", host: "admin.internal")
+            #expect(answer.status == 200)
         }
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).sock").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         try await RunningAdmin.with(AdminSettings(listen: .unix(path: path))) { admin in
             #expect(admin.address == .unix(path: path))
-            #expect(try await admin.request("GET", "/ready", host: "admin.internal").status == 200)
+            let answer = try await admin.request("GET", "/ready", host: "admin.internal")
+            #expect(answer.status == 200)
         }
     }
 
@@ -247,8 +261,8 @@ struct AdminServerTests {
             let error = await #expect(throws: AdminListenError.self) {
                 try await RunningAdmin.with(AdminSettings(listen: admin.address)) { _ in }
             }
-            let expected = "the admin server cannot listen on \(admin.address): the address is in use by another process"
-            #expect(error?.description == expected)
+            let cause = "the address is in use by another process"
+            #expect(error?.description == "the admin server cannot listen on \(admin.address): \(cause)")
         }
     }
 }

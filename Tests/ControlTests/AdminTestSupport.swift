@@ -1,8 +1,9 @@
-import Control
 import NIOCore
 import NIOPosix
 import Policy
 import Telemetry
+
+@testable import Control
 
 /// A cluster as the admin server would be told of it.
 extension ClusterStatus {
@@ -52,7 +53,7 @@ struct RunningAdmin {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask {
                     defer { listening.finish() }
-                    do { try await server.run() } catch is CancellationError {}
+                    try await server.run()
                 }
                 var iterator = addresses.makeAsyncIterator()
                 if let address = await iterator.next() {

@@ -4,7 +4,7 @@ import Testing
 extension EndToEnd {
     @Suite("Membership")
     struct Membership {
-        @Test("Tasks are added and gracefully removed through DNS under load: no call fails", arguments: Flavour.allCases)
+        @Test("Tasks come and gracefully go through DNS under load: no call fails", arguments: Flavour.allCases)
         func addedAndRemoved(_ client: Flavour) async throws {
             try await Mesh.with(.init(tasks: 2, workers: 2)) { mesh in
                 let dns = try #require(mesh.dns)

@@ -76,7 +76,8 @@ extension EndToEnd {
             try await Processes.scope { processes in
                 let tasks = try await TaskServer.start(1, .aio)
                 processes.adopt(tasks.peer.child)
-                let ekiden = try await EkidenProcess.run(try drainingFile(tasks, count: 1, delay: "200ms", timeout: "2s"))
+                let file = try drainingFile(tasks, count: 1, delay: "200ms", timeout: "2s")
+                let ekiden = try await EkidenProcess.run(file)
                 processes.adopt(ekiden.child)
                 let held = try Client("held", target: ekiden.target, ["--count", "5"], .aio)
                 processes.adopt(held.peer.child)

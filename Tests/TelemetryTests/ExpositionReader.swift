@@ -95,7 +95,8 @@ struct ExpositionReader {
             switch (isEscaped, scalar) {
             case (false, "\\"): isEscaped = true
             case (true, "n"): result += "\n"; isEscaped = false
-            case (true, "\\"), (true, "\"") where scalar == "\\" || quotes:
+            case (true, "\\"),
+                (true, "\"") where scalar == "\\" || quotes:
                 result.unicodeScalars.append(scalar)
                 isEscaped = false
             case (true, _): throw Malformed(description: "unknown escape in \(text)")

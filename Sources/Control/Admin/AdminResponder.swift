@@ -24,8 +24,8 @@ struct AdminResponder: HTTPResponder {
             return Self.refusal(.notFound, "not_found", "there is no page \(path); / lists those that are")
         }
         guard request.method == .get else {
-            var refusal = Self.refusal(
-                .methodNotAllowed, "method_not_allowed", "\(page.rawValue) answers to GET, not to \(request.method.rawValue)")
+            let message = "\(page.rawValue) answers to GET, not to \(request.method.rawValue)"
+            var refusal = Self.refusal(.methodNotAllowed, "method_not_allowed", message)
             refusal.headers[.allow] = "GET"
             return refusal
         }

@@ -43,9 +43,9 @@ package struct AdminServer: Service {
     /// Serves until graceful shutdown or cancellation.
     /// - Throws: ``AdminListenError`` when the address can't be bound.
     package func run() async throws {
-        // The library's own news (each start, each connection) are not the operator's.
+        // What matters comes as an error; what else the library has to tell (even a cancellation) is not the operator's.
         var libraryLogger = logger
-        libraryLogger.logLevel = max(logger.logLevel, .warning)
+        libraryLogger.logLevel = .critical
         let limits = HTTP1Channel.Configuration.DecoderConfiguration(
             maxHeaderFieldSize: Self.maxHeaderBytes, maxHeaderListSize: Self.maxHeaderBytes,
             maxHeaderFieldCount: Self.maxHeaderFields)
@@ -60,6 +60,8 @@ package struct AdminServer: Service {
             logger: libraryLogger)
         do {
             try await application.run()
+        } catch is CancellationError {
+            // Asked for, like a graceful shutdown.
         } catch let error as IOError {
             throw AdminListenError(address: settings.listen, cause: AdminListenError.text(error))
         }

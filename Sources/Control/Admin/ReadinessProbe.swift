@@ -101,7 +101,8 @@ package struct ReadinessProbe: Sendable {
         let lines = answer.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         let statusLine = (lines.first ?? "").split(separator: " ", maxSplits: 2)
         guard statusLine.count >= 2, statusLine[0].hasPrefix("HTTP/1."), let status = Int(statusLine[1]) else {
-            return .failed("\(address) is not an admin server of Ekiden: \(answer.isEmpty ? "no answer" : "no HTTP/1.1")")
+            let found = answer.isEmpty ? "no answer" : "no HTTP/1.1"
+            return .failed("\(address) is not an admin server of Ekiden: \(found)")
         }
         switch status {
         case 200:

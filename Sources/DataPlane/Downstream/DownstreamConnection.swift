@@ -6,7 +6,8 @@ import Telemetry
 
 /// One caller's connection: its session, its exchanges, and the limits it lives under. Confined to its worker's loop.
 final class DownstreamConnection {
-    unowned let worker: Worker
+    /// Lives as long as the process.
+    unowned(unsafe) let worker: Worker
     let settings: ListenerSettings
     /// The caller's IP address as text, for `x-forwarded-for`; empty on a Unix socket.
     let peerAddress: String

@@ -29,7 +29,7 @@ final class Exchange {
         case over
     }
 
-    unowned let worker: Worker
+    unowned(unsafe) let worker: Worker
     private(set) var state = State.fresh
 
     // The caller's side.

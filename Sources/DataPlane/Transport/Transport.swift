@@ -18,13 +18,15 @@ package protocol TransportOwner: AnyObject {
 ///
 /// Reads go to the session at once; writes happen in ``flush()``, at the end of the turn. The session is asked for bytes only
 /// while the channel is writable, so that what waits stays where back-pressure can see it.
+///
+/// The owner has to outlive the connection: it is told of the close and lets go of itself then.
 package final class Transport: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
     package let session: Session
     private let turn: Turn
-    private unowned let owner: any TransportOwner
+    private unowned(unsafe) let owner: any TransportOwner
     private var context: ChannelHandlerContext?
     private var isDirty = false
     private var isClosing = false

@@ -3,7 +3,8 @@ import Telemetry
 
 /// One worker's connections to a cluster: a pool per endpoint, and the streams that wait for the first endpoint.
 final class ClusterPool {
-    unowned let worker: Worker
+    /// Lives as long as the process.
+    unowned(unsafe) let worker: Worker
     /// The membership as of the worker's snapshot.
     private(set) var cluster: Cluster
     let counters: CounterBlock
@@ -45,11 +46,16 @@ final class ClusterPool {
     /// The cluster left the configuration.
     func retire() {
         for pool in endpoints { pool.retire() }
+        endpoints = []
         while let exchange = waiting.pop() { exchange.fail(noEndpoint) }
     }
 
     /// Puts the exchange on a connection of this endpoint, or into its queue.
     func submit(_ exchange: Exchange, to index: Int) {
+        guard index < endpoints.count else {
+            exchange.fail(Failure(.noEndpoint, "cluster \(cluster.name) has left the configuration"))
+            return
+        }
         endpoints[index].submit(exchange)
     }
 

@@ -7,8 +7,9 @@ import Telemetry
 /// the stream waits, bounded in number and time.
 final class EndpointPool {
     let endpoint: Endpoint
-    unowned let cluster: ClusterPool
-    unowned let worker: Worker
+    /// Held, also when the cluster has left the configuration: its last streams are still counted there.
+    let cluster: ClusterPool
+    unowned(unsafe) let worker: Worker
     private var connections: [UpstreamConnection] = []
     private let waiting = PendingQueue()
     private var pendingTimer: WheelTimer?

@@ -29,8 +29,10 @@ final class UpstreamConnection {
     }
 
     let endpoint: Endpoint
-    private unowned let pool: EndpointPool
-    private unowned let worker: Worker
+    /// Held, also when the endpoint has left the set: what runs on the connection ends in its pool. ``EndpointPool/remove(_:)``
+    /// undoes the cycle.
+    private let pool: EndpointPool
+    private unowned(unsafe) let worker: Worker
     private let cluster: ClusterPool
     private let settings: ClusterSettings
     private var state = State.connecting

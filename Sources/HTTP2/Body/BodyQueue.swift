@@ -175,9 +175,11 @@ package final class BodyQueue {
     /// Lets go of the chunks before the read position.
     private func dropRead() {
         held = pending
-        guard head > 0 else { return }
-        chunks.removeFirst(head)
+        if head == chunks.count {
+            recycle()
+        } else if head > 0 {
+            chunks.removeFirst(head)
+        }
         head = 0
-        if chunks.isEmpty { lastIsOwn = false }
     }
 }

@@ -38,7 +38,15 @@ package final class HeaderBlock {
 
     private static let arenaChunk = 512
 
-    package init() {
+    /// Where the decoder's buffers live; nil for blocks that are only ever sent.
+    private let memory: LibraryMemory?
+
+    package convenience init() {
+        self.init(memory: nil)
+    }
+
+    init(memory: LibraryMemory?) {
+        self.memory = memory
         capacity = 32
         fields = .allocate(capacity: capacity)
         references = .allocate(capacity: capacity)
@@ -282,8 +290,10 @@ package final class HeaderBlock {
 
 /// Keeps empty header blocks for the next request. One per worker; confined to its thread.
 package final class HeaderBlockPool {
-    private var free: [HeaderBlock] = []
+    private var free: ContiguousArray<HeaderBlock> = []
     private let capacity: Int
+    /// What the sessions that use this pool decode into.
+    let memory = LibraryMemory()
 
     /// - Parameter capacity: blocks kept at most; about 2 KiB each.
     package init(capacity: Int = 1024) {
@@ -291,7 +301,7 @@ package final class HeaderBlockPool {
     }
 
     package func take() -> HeaderBlock {
-        free.popLast() ?? HeaderBlock()
+        free.popLast() ?? HeaderBlock(memory: memory)
     }
 
     /// Gives a block back. The caller keeps no reference to it.

@@ -11,8 +11,9 @@ enum BodyProvider {
                 guard let pointer = source?.pointee.ptr, let flags else {
                     return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
                 }
-                let stream = Unmanaged<Stream>.fromOpaque(pointer).takeUnretainedValue()
-                return BodyProvider.announce(stream, upTo: length, &flags.pointee)
+                return Unmanaged<Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+                    BodyProvider.announce($0, upTo: length, &flags.pointee)
+                }
             })
     }
 

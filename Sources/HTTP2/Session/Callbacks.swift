@@ -1,6 +1,8 @@
 import CNghttp2
 
 /// The C callbacks: each unwraps its user data and calls one method. None frees, sends or receives.
+///
+/// The caller of `receive` and `produce` holds the session, so the callbacks take it without a reference of their own.
 final class Callbacks: Sendable {
     static let shared = Callbacks()
 
@@ -15,54 +17,59 @@ final class Callbacks: Sendable {
 
         nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, user in
             guard let frame, let user else { return callbackFailure }
-            return session(user).onBeginHeaders(frame.pointee)
+            return Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onBeginHeaders(frame.pointee) }
         }
         nghttp2_session_callbacks_set_on_header_callback2(callbacks) { _, _, name, value, flags, user in
             guard let name, let value, let user else { return callbackFailure }
-            return session(user).onHeader(name: name, value: value, flags: flags)
+            return Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef {
+                $0.onHeader(name: name, value: value, flags: flags)
+            }
         }
         nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
             guard let frame, let user else { return callbackFailure }
-            session(user).onFrameReceived(frame)
+            Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onFrameReceived(frame) }
             return 0
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, bytes, count, user in
             guard let user else { return callbackFailure }
-            session(user).onData(id, UnsafeRawBufferPointer(start: bytes, count: count))
+            let data = UnsafeRawBufferPointer(start: bytes, count: count)
+            Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onData(id, data) }
             return 0
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, code, user in
             // Must return 0: anything else leaks a frame in this version (CVE-2023-35945).
-            if let user { session(user).onStreamClose(id, ErrorCode(rawValue: code)) }
+            guard let user else { return 0 }
+            Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef {
+                $0.onStreamClose(id, ErrorCode(rawValue: code))
+            }
             return 0
         }
         nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
             guard let frame, let user else { return callbackFailure }
-            session(user).onFrameSent(frame)
+            Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onFrameSent(frame) }
             return 0
         }
         nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { _, frame, code, user in
             guard let frame, let user else { return callbackFailure }
-            session(user).onFrameNotSent(frame, code)
+            Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onFrameNotSent(frame, code) }
             return 0
         }
         nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, _, header, count, source, _ in
             guard let header, let pointer = source?.pointee.ptr else { return callbackFailure }
-            BodyProvider.write(
-                Unmanaged<Stream>.fromOpaque(pointer).takeUnretainedValue(), frameHeader: header, count: count)
+            Unmanaged<Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+                BodyProvider.write($0, frameHeader: header, count: count)
+            }
             return 0
         }
         nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, message, count, user in
             guard let message, let user else { return 0 }
             let bytes = UnsafeRawBufferPointer(start: message, count: count)
-            session(user).lastLibraryError = String(decoding: bytes, as: UTF8.self)
+            Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef {
+                $0.lastLibraryError = String(decoding: bytes, as: UTF8.self)
+            }
             return 0
         }
     }
 }
 
 private let callbackFailure = NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
-
-private func session(_ user: UnsafeMutableRawPointer) -> Session {
-    Unmanaged<Session>.fromOpaque(user).takeUnretainedValue()
-}

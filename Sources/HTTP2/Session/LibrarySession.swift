@@ -2,7 +2,7 @@ import CNghttp2
 
 /// Makes libnghttp2 sessions with the options that `docs/decisions/0002-libnghttp2.md` explains.
 enum LibrarySession {
-    static func make(role: Session.Role, settings: SessionSettings) -> OpaquePointer {
+    static func make(role: Session.Role, settings: SessionSettings, memory: LibraryMemory) -> OpaquePointer {
         var option: OpaquePointer?
         nghttp2_option_new(&option)
         guard let option else { preconditionFailure("out of memory") }
@@ -29,8 +29,8 @@ enum LibrarySession {
         let callbacks = Callbacks.shared.raw
         let result =
             switch role {
-            case .server: nghttp2_session_server_new2(&session, callbacks, nil, option)
-            case .client: nghttp2_session_client_new2(&session, callbacks, nil, option)
+            case .server: nghttp2_session_server_new3(&session, callbacks, nil, option, memory.functions)
+            case .client: nghttp2_session_client_new3(&session, callbacks, nil, option, memory.functions)
             }
         guard result == 0, let session else { preconditionFailure("out of memory") }
         if role == .client, settings.firstStreamID != 1 {

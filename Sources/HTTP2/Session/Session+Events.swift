@@ -12,12 +12,15 @@ extension Session {
         } else {
             headerStream = stream(id)
         }
-        headerStream?.incoming = headerStream?.incoming ?? blocks.take()
+        guard let stream = headerStream else { return 0 }
+        let block = stream.incoming ?? blocks.take()
+        stream.incoming = block
+        headerBlock = block
         return 0
     }
 
     func onHeader(name: OpaquePointer, value: OpaquePointer, flags: UInt8) -> Int32 {
-        guard let block = headerStream?.incoming else { return 0 }
+        guard let block = headerBlock else { return 0 }
         block.receive(
             name: name, value: value, flags: flags,
             maxBytes: settings.maxHeaderBytes, maxFields: settings.maxHeaderFields)
@@ -71,6 +74,7 @@ extension Session {
     private func onHeadersComplete(_ header: nghttp2_frame_hd) {
         guard let stream = headerStream, let block = stream.incoming else { return }
         headerStream = nil
+        headerBlock = nil
         stream.incoming = nil
         let endStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
         if endStream { stream.remoteEnded = true }

@@ -26,8 +26,9 @@ package final class Session {
     // Streams, newest first.
     unowned(unsafe) var firstStream: Stream?
     package internal(set) var streamCount = 0
-    /// The stream whose header block is being received; blocks never interleave.
-    var headerStream: Stream?
+    /// The stream whose header block is being received, and the block; blocks never interleave.
+    unowned(unsafe) var headerStream: Stream?
+    unowned(unsafe) var headerBlock: HeaderBlock?
     /// The stream of the last DATA callback: most come in rows.
     unowned(unsafe) var dataStream: Stream?
     /// The DATA bytes of the running callback, and the buffer they lie in.
@@ -55,7 +56,7 @@ package final class Session {
         self.delegate = delegate
         self.output = ByteBuffer()
         self.watch = FrameWatch(role: role, settings: settings)
-        self.raw = LibrarySession.make(role: role, settings: settings)
+        self.raw = LibrarySession.make(role: role, settings: settings, memory: blocks.memory)
         nghttp2_session_set_user_data(raw, Unmanaged.passUnretained(self).toOpaque())
         LibrarySession.submitFirstSettings(raw, role: role, settings: settings)
     }
@@ -216,7 +217,10 @@ package final class Session {
         stream.next = nil
         streamCount -= 1
         if dataStream === stream { dataStream = nil }
-        if headerStream === stream { headerStream = nil }
+        if headerStream === stream {
+            headerStream = nil
+            headerBlock = nil
+        }
         if let block = stream.incoming {
             blocks.give(block)
             stream.incoming = nil

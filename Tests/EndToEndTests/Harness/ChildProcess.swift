@@ -84,8 +84,9 @@ final class ChildProcess: Sendable {
 
     /// The last lines of both streams, for a failed test.
     var transcript: String {
-        let lines = output.all.suffix(60).map { "\(name) out | \($0)" } + errors.all.suffix(60).map { "\(name) err | \($0)" }
-        return lines.joined(separator: "\n")
+        let said = output.all.suffix(60).map { "\(name) out | \($0)" }
+        let complained = errors.all.suffix(60).map { "\(name) err | \($0)" }
+        return (said + complained).joined(separator: "\n")
     }
 
     private static func forward(_ pipe: Pipe, to log: EventLog<String>) {

@@ -70,7 +70,7 @@ final class EkidenProcess: Sendable {
     }
 }
 
-/// The log line that says where a listener accepts: `listening  mesh 127.0.0.1:43211`. The one place that knows its form.
+/// The log line that says where a listener accepts: `listening mesh 127.0.0.1:43211`. Only here its form is known.
 enum ListeningLine {
     static func await(from child: ChildProcess, count: Int) async throws -> [String: String] {
         var listeners: [String: String] = [:]

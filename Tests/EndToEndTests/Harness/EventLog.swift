@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// What a process has said so far, in order, and those who wait for it to say something.
@@ -46,23 +47,25 @@ final class EventLog<Event: Sendable>: Sendable {
         }
     }
 
-    /// The first value that `match` finds, in what was said after the first `position` events or in what is still to come.
+    /// The first value that `match` finds, in what was said after the first `position` events or is still to come.
     func first<Value: Sendable>(
         after position: Int = 0, within limit: Duration = .seconds(60), _ what: String,
         _ match: @escaping @Sendable (Event) -> Value?
     ) async throws -> Value {
-        try await deadline(limit, "\(what) from \(name)") {
-            let id = self.state.withLock { state in
-                state.nextID += 1
-                return state.nextID
-            }
-            return try await withTaskCancellationHandler {
-                try await withCheckedThrowingContinuation { continuation in
-                    self.wait(id, after: position, continuation, match)
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                self.wait(id, after: position, continuation, match)
+                DispatchQueue.global().asyncAfter(deadline: .now() + limit / .seconds(1)) { [weak self] in
+                    guard let self else { return }
+                    self.giveUp(id, HarnessError("waited \(limit) in vain for \(what) from \(self.name)"))
                 }
-            } onCancel: {
-                self.giveUp(id)
             }
+        } onCancel: {
+            self.giveUp(id, CancellationError())
         }
     }
 
@@ -94,12 +97,12 @@ final class EventLog<Event: Sendable>: Sendable {
         }
     }
 
-    private func giveUp(_ id: Int) {
+    private func giveUp(_ id: Int, _ error: any Error) {
         let waiter = state.withLock { state -> Waiter? in
             guard let index = state.waiters.firstIndex(where: { $0.id == id }) else { return nil }
             return state.waiters.remove(at: index)
         }
-        waiter?.giveUp(CancellationError())
+        waiter?.giveUp(error)
     }
 }
 
@@ -109,21 +112,5 @@ struct HarnessError: Error, CustomStringConvertible {
 
     init(_ description: String) {
         self.description = description
-    }
-}
-
-/// Runs `work`, for at most `limit`.
-func deadline<Value: Sendable>(
-    _ limit: Duration, _ what: String, _ work: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-        group.addTask(operation: work)
-        group.addTask {
-            try await Task.sleep(for: limit)
-            throw HarnessError("waited \(limit) in vain for \(what)")
-        }
-        defer { group.cancelAll() }
-        guard let value = try await group.next() else { throw CancellationError() }
-        return value
     }
 }

@@ -10,7 +10,8 @@ struct Metrics: Sendable {
     func sum(_ name: String, _ label: String = "") -> Double? {
         let values = lines.compactMap { line -> Double? in
             let series = line.prefix { $0 != " " }
-            guard series == name || series.hasPrefix("\(name){"), series.contains(label) || label.isEmpty else { return nil }
+            guard series == name || series.hasPrefix("\(name){") else { return nil }
+            guard label.isEmpty || series.contains(label) else { return nil }
             return line.split(separator: " ").last.flatMap { Double($0) }
         }
         return values.isEmpty ? nil : values.reduce(0, +)

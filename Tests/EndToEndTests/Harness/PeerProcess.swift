@@ -73,7 +73,6 @@ struct PeerEvent: Decodable, Sendable {
     var failures: [String]?
     // Of `stats` and `stopped`.
     var tasks: [String: TaskCounts]?
-    var calls: Int?
 
     init?(line: String) {
         guard let event = try? JSONDecoder().decode(PeerEvent.self, from: Data(line.utf8)) else { return nil }

@@ -4,7 +4,8 @@
 
 Serves ekiden.echo.v1.Echo and grpc.health.v1, prints {"event": "listening", "name", "address", "port"} per task, and
 takes commands on stdin: {"command": "start", "name", "listen"}, {"command": "stop", "name", "grace"},
-{"command": "stats"} and {"command": "health", "name", "serving"}. SIGTERM stops all tasks gracefully; the end of stdin stops them now.
+{"command": "stats"} and {"command": "health", "name", "serving"}. SIGTERM stops all tasks gracefully; the end of
+stdin stops them now.
 """
 
 import argparse
@@ -137,7 +138,7 @@ class Server:
             return
         task, server, _ = self._tasks.pop(name)
         server.stop(grace).wait()
-        emit("stopped", name=name, **task.stats())
+        emit("stopped", name=name, tasks={name: task.stats()})
 
     def stop_all(self, grace):
         for _, server, _ in list(self._tasks.values()):

@@ -139,7 +139,7 @@ class Server:
             return
         task, server, _ = self._tasks.pop(name)
         await server.stop(grace)
-        emit("stopped", name=name, **task.stats())
+        emit("stopped", name=name, tasks={name: task.stats()})
 
     async def stop_all(self, grace):
         await asyncio.gather(*(self.stop(name, grace) for name in list(self._tasks)))
