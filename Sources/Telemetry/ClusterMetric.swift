@@ -27,7 +27,7 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         case .connections:
             .counter("ekiden_upstream_connections_total", "Connections opened to a cluster's endpoints.")
         case .connectionsActive:
-            .gauge("ekiden_upstream_connections", "Connections to a cluster's endpoints that are open.")
+            .gauge("ekiden_upstream_active_connections", "Connections to a cluster's endpoints that are open.")
         case .connectFailures:
             .counter("ekiden_upstream_connect_failures_total", "Connects that were refused, reset or timed out.")
         case .pendingStreams:

@@ -48,7 +48,7 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
         case .downstreamConnections:
             .counter("ekiden_downstream_connections_total", "Connections accepted from callers.")
         case .downstreamConnectionsActive:
-            .gauge("ekiden_downstream_connections", "Connections from callers that are open.")
+            .gauge("ekiden_downstream_active_connections", "Connections from callers that are open.")
         case .downstreamConnectionsRefused:
             .counter(
                 "ekiden_downstream_connections_refused_total", "Connections refused at the listener's connection limit.")

@@ -36,7 +36,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Text and binary metadata pass in headers and trailers, long and empty values too", arguments: Pairing.all)
+        @Test("Text and binary metadata pass in headers and trailers, long and empty values", arguments: Pairing.all)
         func metadata(_ pairing: Pairing) async throws {
             try await Mesh.with(.init(server: pairing.server)) { mesh in
                 _ = try await mesh.call("metadata", client: pairing.client)

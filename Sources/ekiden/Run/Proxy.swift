@@ -58,9 +58,17 @@ struct Proxy {
                     try await directory.run()
                     return nil
                 }
+                if let settings = configuration.admin {
+                    let admin = makeAdmin(settings, directory, registry, lifecycle)
+                    tasks.addTask {
+                        try await admin.run()
+                        return nil
+                    }
+                }
                 try await listen(dataPlane, configuration.listeners)
                 tasks.addTask {
                     await announceReady(directory)
+                    lifecycle.noteStarted()
                     return nil
                 }
                 tasks.addTask { await obey(signals, dataPlane, directory, lifecycle) }
@@ -75,12 +83,32 @@ struct Proxy {
         } catch let error as ListenError {
             ProcessLog.printError("ekiden: error: \(error)")
             throw ExitCodes.failure
+        } catch let error as AdminListenError {
+            ProcessLog.printError("ekiden: error: \(error)")
+            throw ExitCodes.failure
         }
         if ending == .forced {
             logger.warning("exit at once: second signal")
             throw ExitCodes.forced
         }
         logger.info("drained, bye")
+    }
+
+    /// The admin server, on a loop of its own: it answers also when the workers are busy.
+    private func makeAdmin(
+        _ settings: AdminSettings, _ directory: ClusterDirectory, _ registry: MetricsRegistry, _ lifecycle: ProxyLifecycle
+    ) -> AdminServer {
+        let source = AdminSource(
+            version: Version.number, registry: registry,
+            readiness: {
+                Readiness(
+                    clusters: await directory.status(), isStarting: lifecycle.isStarting,
+                    isDraining: lifecycle.isDraining)
+            },
+            clusters: { await directory.status() },
+            families: { lifecycle.families })
+        return AdminServer(
+            settings: settings, source: source, group: MultiThreadedEventLoopGroup(numberOfThreads: 1), logger: logger)
     }
 
     @Sendable

@@ -1,9 +1,11 @@
 import Control
 import Synchronization
+import Telemetry
 
 /// Where the proxy stands between start and exit; asked by the admin, moved by signals.
 final class ProxyLifecycle: Sendable {
     private struct State {
+        var isStarting = true
         var isDraining = false
         var configuration: Configuration?
         var lastReloadSucceeded: Bool?
@@ -17,6 +19,13 @@ final class ProxyLifecycle: Sendable {
         (drainSignal, drainSignalSource) = AsyncStream.makeStream()
     }
 
+    /// Until the listeners are open and discovery had its first chance.
+    var isStarting: Bool { state.withLock { $0.isStarting } }
+
+    func noteStarted() {
+        state.withLock { $0.isStarting = false }
+    }
+
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
     /// The configuration of the last reload; nil before the first.
@@ -25,8 +34,15 @@ final class ProxyLifecycle: Sendable {
         set { state.withLock { $0.configuration = newValue } }
     }
 
-    /// Whether the last reload was taken; nil before the first.
-    var lastReloadSucceeded: Bool? { state.withLock { $0.lastReloadSucceeded } }
+    /// Metrics of the process's own doings.
+    var families: [MetricFamily] {
+        let succeeded = state.withLock { $0.lastReloadSucceeded } ?? true
+        return [
+            MetricFamily(
+                .gauge, "ekiden_config_last_reload_ok", "Whether the last reload was taken; 1 before the first.",
+                [.init(succeeded ? 1 : 0)])
+        ]
+    }
 
     func noteReload(succeeded: Bool) {
         state.withLock { $0.lastReloadSucceeded = succeeded }

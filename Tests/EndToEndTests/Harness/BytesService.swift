@@ -13,7 +13,7 @@ struct BytesCoder: MessageSerializer, MessageDeserializer {
 
 /// A service on grpc-swift's server: each method echoes what arrives, one response per request message.
 struct BytesService: RegistrableRPCService {
-    /// Answers each message with itself; the metadata comes back in the trailers. `x-fail` ends the call with that text.
+    /// Answers each message with itself, the metadata in the trailers; `x-fail` ends the call with its text.
     static let echo = MethodDescriptor(fullyQualifiedService: "ekiden.test.Bytes", method: "Echo")
     /// Reads all messages and answers with the sum of their sizes, as text.
     static let sum = MethodDescriptor(fullyQualifiedService: "ekiden.test.Bytes", method: "Sum")

@@ -24,8 +24,8 @@ struct Mesh: Sendable {
     /// Nil with fixed endpoints.
     let dns: DNSServer?
 
-    /// Starts all, runs `body`, checks that the proxy let go of everything, ends all. What the processes said is part of a
-    /// failure.
+    /// Starts all, runs `body`, checks that the proxy let go of everything, and ends all. A failure comes with what the
+    /// processes said.
     static func with(_ plan: Plan = Plan(), _ body: (Mesh) async throws -> Void) async throws {
         try await Processes.scope { processes in
             let tasks = try await TaskServer.start(plan.tasks, plan.server, arguments: plan.serverArguments)
