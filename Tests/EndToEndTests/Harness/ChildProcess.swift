@@ -89,27 +89,21 @@ final class ChildProcess: Sendable {
         return (said + complained).joined(separator: "\n")
     }
 
+    /// A thread per pipe that reads until its end. Dispatch's readability events are no choice: on Linux one was now and
+    /// then late by as long as the next timer took, when a descriptor's number had been used before.
     private static func forward(_ pipe: Pipe, to log: EventLog<String>) {
-        let rest = Mutex(Data())
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty {
-                handle.readabilityHandler = nil
-                let last = rest.withLock { $0 }
-                if !last.isEmpty { log.append(String(decoding: last, as: UTF8.self)) }
-                log.close()
-                return
-            }
-            let lines = rest.withLock { rest in
+        let handle = pipe.fileHandleForReading
+        Thread.detachNewThread {
+            var rest = Data()
+            while case let data = handle.availableData, !data.isEmpty {
                 rest.append(data)
-                var lines: [String] = []
                 while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                    lines.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
+                    log.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
                     rest = Data(rest[(end + 1)...])
                 }
-                return lines
             }
-            lines.forEach(log.append)
+            if !rest.isEmpty { log.append(String(decoding: rest, as: UTF8.self)) }
+            log.close()
         }
     }
 }

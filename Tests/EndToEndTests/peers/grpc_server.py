@@ -171,24 +171,29 @@ def main():
     emit("ready")
 
     def terminate():
-        server.stop_all(grace=30)
-        leave.set()
+        try:
+            server.stop_all(grace=30)
+        finally:
+            leave.set()
 
     def obey():
-        for command in commands():
-            match command["command"]:
-                case "start":
-                    server.start(command["name"], command["listen"])
-                case "stop":
-                    server.stop(command["name"], command.get("grace", 30))
-                case "stats":
-                    server.stats()
-                case "health":
-                    server.health(command["name"], command["serving"])
-                case other:
-                    emit("error", message=f"unknown command {other!r}")
-        server.stop_all(grace=None)
-        leave.set()
+        try:
+            for command in commands():
+                match command["command"]:
+                    case "start":
+                        server.start(command["name"], command["listen"])
+                    case "stop":
+                        server.stop(command["name"], command.get("grace", 30))
+                    case "stats":
+                        server.stats()
+                    case "health":
+                        server.health(command["name"], command["serving"])
+                    case other:
+                        emit("error", message=f"unknown command {other!r}")
+            server.stop_all(grace=None)
+        finally:
+            # Also when the test has gone and nobody reads our stdout any more.
+            leave.set()
 
     leave = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=terminate).start())
