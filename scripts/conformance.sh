@@ -19,7 +19,7 @@ suite() {
     shift 2
     log=$server_logs/$script.out
     timeout 900 "$python" "Tests/Conformance/$script" "$@" >"$log" 2>&1 </dev/null
-    totals=$(tail -n 1 "$log")
+    totals=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
     if [[ $totals =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
         passed=$((passed + BASH_REMATCH[1]))
         failed=$((failed + BASH_REMATCH[2]))

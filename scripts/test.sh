@@ -36,7 +36,9 @@ scripts/toolchain.sh
 scripts/packages.sh build test
 scripts/venv.sh scripts/requirements.txt
 
-step 'building the tests (debug)' swift build --build-tests
+# The products by name: --build-tests would also build the protobuf compiler, ten minutes that no test needs.
+step 'building ekiden (debug)' swift build --product ekiden
+step 'building the tests (debug)' swift build --product ekidenPackageTests
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT

@@ -23,7 +23,9 @@ enum RequestFacts {
         if equal(method, "CONNECT") {
             return .reply(Failure(.methodRefused, "CONNECT is not served here"))
         }
-        guard let path = request.value(.path), isPlainPath(path), !request.hasDuplicate else {
+        guard let path = request.value(.path), isPlainPath(path), !request.hasDuplicate,
+            let scheme = request.value(.scheme), equal(scheme, "http") || equal(scheme, "https")
+        else {
             return .reset(.protocolError)
         }
         if let authority = request.value(.authority) {

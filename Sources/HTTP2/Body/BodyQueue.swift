@@ -45,6 +45,7 @@ package final class BodyQueue {
     /// Adds bytes that lie in `buffer`.
     func append(_ bytes: UnsafeRawBufferPointer, in buffer: ByteBuffer) {
         let count = bytes.count
+        if count == 0 { return }
         if count < Self.gatherBelow {
             gather(bytes)
         } else {
@@ -91,9 +92,6 @@ package final class BodyQueue {
     /// Forgets everything and keeps the memory for the next exchange. The trailers are handed back.
     package func reset() -> HeaderBlock? {
         recycle()
-        head = 0
-        headOffset = 0
-        lastIsOwn = false
         pending = 0
         held = 0
         isFinished = false
@@ -107,17 +105,19 @@ package final class BodyQueue {
         precondition(count <= pending)
         var left = count
         while left > 0 {
-            let available = chunks[head].readableBytes - headOffset
-            let part = min(available, left)
+            if headOffset == chunks[head].readableBytes { nextChunk() }
+            let part = min(chunks[head].readableBytes - headOffset, left)
             chunks[head].withUnsafeReadableBytes { bytes in
                 _ = output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[headOffset..<headOffset + part]))
             }
             left -= part
             headOffset += part
-            if headOffset == chunks[head].readableBytes { nextChunk() }
         }
         pending -= count
-        if !isReplayable { held -= count }
+        if !isReplayable {
+            held -= count
+            if pending == 0 { recycle() }
+        }
     }
 
     /// Takes everything that waits as one buffer: for readers that are no HTTP/2 leg.
@@ -144,19 +144,16 @@ package final class BodyQueue {
         if isReplayable, held > replayLimit { commit() }
     }
 
+    /// Goes on to the next chunk. A chunk that was read to its end is left only when there is a next one: being the queue's
+    /// own it may still grow.
     private func nextChunk() {
         head += 1
         headOffset = 0
         guard !isReplayable else { return }
-        if head == chunks.count {
-            recycle()
+        chunks[head - 1] = ByteBuffer()
+        if head >= 64 {
+            chunks.removeFirst(head)
             head = 0
-        } else {
-            chunks[head - 1] = ByteBuffer()
-            if head >= 64 {
-                chunks.removeFirst(head)
-                head = 0
-            }
         }
     }
 
@@ -170,16 +167,18 @@ package final class BodyQueue {
             chunks.removeAll(keepingCapacity: true)
         }
         lastIsOwn = false
+        head = 0
+        headOffset = 0
     }
 
     /// Lets go of the chunks before the read position.
     private func dropRead() {
         held = pending
-        if head == chunks.count {
+        if pending == 0 {
             recycle()
         } else if head > 0 {
             chunks.removeFirst(head)
+            head = 0
         }
-        head = 0
     }
 }

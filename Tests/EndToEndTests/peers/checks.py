@@ -16,6 +16,9 @@ BINARY_VALUES = [bytes(range(256)), b"", b"AAAA====", b"a,b,c", b"\x00", b"\xff"
 # 65,521 is prime: no power of two that frames or buffers are cut at repeats itself in here.
 _COUNTING = b"".join(index.to_bytes(2, "big") for index in range(65_521))
 
+# Over several addresses in turn. By itself grpcio would make an :authority of all of them, commas and all.
+ROUND_ROBIN = [("grpc.lb_policy_name", "round_robin"), ("grpc.default_authority", "mesh.local")]
+
 ECHO = "/ekiden.echo.v1.Echo/"
 
 
@@ -111,10 +114,13 @@ class Tally:
         self.split[name] = self.split.get(name, 0) + 1
 
     def failure(self, error):
+        self.failed_with(error.code(), error.details())
+
+    def failed_with(self, code, details):
         self.calls += 1
         self.failed += 1
         if len(self.failures) < 20:
-            self.failures.append(f"{error.code().name}: {error.details()}")
+            self.failures.append(f"{code.name}: {details}")
 
     def facts(self):
         return {"calls": self.calls, "failed": self.failed, "failures": self.failures, "split": self.split}

@@ -16,8 +16,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from checks import (
-    BINARY_VALUES, ECHO, SIZES, CheckFailed, Tally, check, check_deadline, check_metadata, check_time_remaining,
-    metadata_request, payload, same, same_status, status_requests)
+    BINARY_VALUES, ECHO, ROUND_ROBIN, SIZES, CheckFailed, Tally, check, check_deadline, check_metadata,
+    check_time_remaining, metadata_request, payload, same, same_status, status_requests)
 from lines import commands, emit
 from messages import UNLIMITED, EchoRequest, echo_pb2_grpc
 
@@ -326,7 +326,7 @@ SCENARIOS = (
 class Options(argparse.Namespace):
     def channel(self, **arguments):
         """A channel with connections of its own."""
-        extra = [("grpc.lb_policy_name", "round_robin")] if self.round_robin else []
+        extra = [*ROUND_ROBIN] if self.round_robin else []
         extra.append(("grpc.use_local_subchannel_pool", 1))
         return grpc.insecure_channel(self.target, options=[*UNLIMITED, *extra], **arguments)
 

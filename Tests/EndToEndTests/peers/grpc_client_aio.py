@@ -12,8 +12,8 @@ import time
 import grpc
 
 from checks import (
-    SIZES, CheckFailed, Tally, check_deadline, check_metadata, check_time_remaining, metadata_request, payload, same,
-    same_status, status_requests)
+    ROUND_ROBIN, SIZES, CheckFailed, Tally, check_deadline, check_metadata, check_time_remaining, metadata_request,
+    payload, same, same_status, status_requests)
 from lines import commands, emit
 from messages import UNLIMITED, EchoRequest, echo_pb2_grpc
 
@@ -158,8 +158,9 @@ async def held(stub, options):
             same(await call.read(), grpc.aio.EOF, "end of a held stream")
             same(await call.code(), grpc.StatusCode.OK, "status of a held stream")
             tally.answered(name)
-        except grpc.RpcError as error:
-            tally.failure(error)
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            # The second is how grpcio says that the call had ended before we wrote.
+            tally.failed_with(await call.code(), await call.details())
     return tally.facts()
 
 
@@ -219,7 +220,7 @@ async def main():
     options = parser.parse_args(namespace=Options())
 
     scenario = next(scenario for scenario in SCENARIOS if scenario.__name__ == options.scenario)
-    extra = [("grpc.lb_policy_name", "round_robin")] if options.round_robin else []
+    extra = [*ROUND_ROBIN] if options.round_robin else []
     try:
         async with grpc.aio.insecure_channel(options.target, options=[*UNLIMITED, *extra]) as channel:
             facts = await scenario(echo_pb2_grpc.EchoStub(channel), options)
