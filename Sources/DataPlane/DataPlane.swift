@@ -65,7 +65,7 @@ package actor DataPlane {
                 if let same = old.first(where: { $0.settings == wanted }) {
                     next.append(same)
                 } else {
-                    let listener = try await Listener.bind(wanted, workers: workers)
+                    let listener = try await Listener.bind(wanted, workers: workers, group: group)
                     opened.append(listener)
                     next.append(listener)
                 }

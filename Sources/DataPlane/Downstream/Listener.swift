@@ -35,8 +35,13 @@ final class Listener: Sendable {
     }
 
     /// Binds and starts to accept.
+    /// - Parameters:
+    ///   - workers: all of them.
+    ///   - group: the workers' loops.
     /// - Throws: ``ListenError`` when an address can't be bound; then nothing is.
-    static func bind(_ settings: ListenerSettings, workers: [NIOLoopBound<Worker>]) async throws -> Listener {
+    static func bind(
+        _ settings: ListenerSettings, workers: [NIOLoopBound<Worker>], group: MultiThreadedEventLoopGroup
+    ) async throws -> Listener {
         let connections = ConnectionCount()
         do {
             switch settings.address {
@@ -59,7 +64,7 @@ final class Listener: Sendable {
                     settings: settings, boundAddress: .ip(host: host, port: bound), channels: channels,
                     connections: connections)
             case .unix(let path):
-                let channel = try await unixBootstrap(settings, workers, connections)
+                let channel = try await unixBootstrap(settings, workers, group, connections)
                     .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
                 return Listener(
                     settings: settings, boundAddress: settings.address, channels: [channel], connections: connections)
@@ -89,10 +94,10 @@ final class Listener: Sendable {
     }
 
     private static func unixBootstrap(
-        _ settings: ListenerSettings, _ workers: [NIOLoopBound<Worker>], _ connections: ConnectionCount
+        _ settings: ListenerSettings, _ workers: [NIOLoopBound<Worker>], _ group: MultiThreadedEventLoopGroup,
+        _ connections: ConnectionCount
     ) -> ServerBootstrap {
-        let group = RoundRobinLoops(workers.map(\.eventLoop))
-        return common(ServerBootstrap(group: workers[0].eventLoop, childGroup: group))
+        common(ServerBootstrap(group: workers[0].eventLoop, childGroup: group))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let worker = workers.first(where: { $0.eventLoop === channel.eventLoop }) else { return }

@@ -72,11 +72,12 @@ enum RequestFacts {
         return !path.isEmpty
     }
 
-    /// Printable ASCII without user information or a list of hosts.
+    /// Printable ASCII without user information. A comma passes: gRPC clients that are given several addresses put all of
+    /// them here.
     private static func isPlainAuthority(_ authority: UnsafeBufferPointer<UInt8>) -> Bool {
         for byte in authority {
             switch byte {
-            case ..<0x21, 0x7f..., UInt8(ascii: "@"), UInt8(ascii: ","), UInt8(ascii: "/"), UInt8(ascii: "\\"),
+            case ..<0x21, 0x7f..., UInt8(ascii: "@"), UInt8(ascii: "/"), UInt8(ascii: "\\"),
                 UInt8(ascii: "?"), UInt8(ascii: "#"):
                 return false
             default:

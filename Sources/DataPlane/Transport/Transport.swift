@@ -18,15 +18,14 @@ package protocol TransportOwner: AnyObject {
 ///
 /// Reads go to the session at once; writes happen in ``flush()``, at the end of the turn. The session is asked for bytes only
 /// while the channel is writable, so that what waits stays where back-pressure can see it.
-///
-/// The owner has to outlive the connection: it is told of the close and lets go of itself then.
 package final class Transport: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
     package let session: Session
     private let turn: Turn
-    private unowned(unsafe) let owner: any TransportOwner
+    /// Held until the connection is closed, since the channel may end later than anybody else has use for it.
+    private var owner: (any TransportOwner)?
     private var context: ChannelHandlerContext?
     private var isDirty = false
     private var isClosing = false
@@ -77,6 +76,12 @@ package final class Transport: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
+    /// Lets go of the owner of a transport whose channel was never made.
+    package func abandon() {
+        isClosed = true
+        owner = nil
+    }
+
     // MARK: Channel
 
     package func handlerAdded(context: ChannelHandlerContext) {
@@ -96,9 +101,9 @@ package final class Transport: ChannelInboundHandler {
             try session.receive(buffer, now: now)
         } catch {
             isClosing = true
-            owner.transport(self, didFail: error)
+            owner?.transport(self, didFail: error)
         }
-        owner.transport(self, didRead: buffer.readableBytes, now: now)
+        owner?.transport(self, didRead: buffer.readableBytes, now: now)
         markDirty()
     }
 
@@ -128,7 +133,8 @@ package final class Transport: ChannelInboundHandler {
     private func finish() {
         if isClosed { return }
         isClosed = true
-        owner.transportDidClose(self, error: closeError)
+        owner?.transportDidClose(self, error: closeError)
+        owner = nil
     }
 
     // MARK: Writing
@@ -145,7 +151,7 @@ package final class Transport: ChannelInboundHandler {
             context.writeAndFlush(wrapOutboundOut(session.output), promise: nil)
             // The channel has let go of the buffer if it could write all of it, and then this keeps the memory.
             session.output.clear()
-            owner.transport(self, didWrite: count)
+            owner?.transport(self, didWrite: count)
             if !isMore { break }
             writes += 1
             if writes == Self.writesPerTurn {

@@ -59,14 +59,17 @@ final class UpstreamConnection {
         self.settings = pool.settings
     }
 
-    var isConnecting: Bool { state == .connecting }
+    /// Whether it is not known yet how many streams it will take.
+    var isConnecting: Bool { state == .connecting || state == .ready && session?.settingsReceived == false }
 
     /// Whether the connection takes streams, now or as soon as it is made.
     var isUsable: Bool { state == .connecting || state == .ready }
 
     /// Whether a stream can start on it now.
     var hasSlot: Bool {
-        guard state == .ready, let session else { return false }
+        // A task says in its SETTINGS how many streams it takes, and says it first of all (RFC 9113, 3.4); more than that would
+        // be reset, by some servers with a code that callers do not survive.
+        guard state == .ready, let session, session.settingsReceived else { return false }
         return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
     }
 
@@ -144,6 +147,7 @@ final class UpstreamConnection {
         case .failure(let error):
             let wasConnecting = state == .connecting
             state = .closed
+            transport?.abandon()
             if wasConnecting { pool.connectionEnded(self, failure: connectFailure(error)) }
             pool.remove(self)
         }

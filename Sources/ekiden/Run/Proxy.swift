@@ -19,8 +19,8 @@ struct Proxy {
     private static let firstResolutionPatience: Duration = .seconds(3)
     /// How often the drain looks whether the last connection is gone.
     private static let drainPoll: Duration = .milliseconds(50)
-    /// What is kept of `drain.timeout` to end the streams that are left with a word.
-    private static let lastWords: Duration = .seconds(1)
+    /// What is kept of `drain.timeout` to end the streams that are left with a word, at most.
+    private static let lastWordsMax: Duration = .seconds(1)
 
     init(configuration: Configuration, source: ConfigurationSource, environment: [String: String], logger: Logger) {
         self.configuration = configuration
@@ -31,7 +31,7 @@ struct Proxy {
 
     /// How it ended.
     private enum Ending {
-        case drained, forced
+        case drained, cut, forced
     }
 
     /// Runs until a signal ends it.
@@ -87,11 +87,15 @@ struct Proxy {
             ProcessLog.printError("ekiden: error: \(error)")
             throw ExitCodes.failure
         }
-        if ending == .forced {
+        switch ending {
+        case .drained:
+            logger.info("drained, bye")
+        case .cut:
+            throw ExitCodes.forced
+        case .forced:
             logger.warning("exit at once: second signal")
             throw ExitCodes.forced
         }
-        logger.info("drained, bye")
     }
 
     /// The admin server, on a loop of its own: it answers also when the workers are busy.
@@ -150,8 +154,7 @@ struct Proxy {
             }
             tasks.addTask {
                 guard await lifecycle.drainBegins() else { return nil }
-                await drain(dataPlane, lifecycle.configuration?.drain ?? configuration.drain)
-                return .drained
+                return await drain(dataPlane, lifecycle.configuration?.drain ?? configuration.drain)
             }
             let first = await tasks.next() ?? nil
             tasks.cancelAll()
@@ -192,7 +195,7 @@ struct Proxy {
 
     /// Leaves without losing a call: GOAWAY in two steps at once, accepting for `delay` more, then waiting for the last stream
     /// until `timeout` is nearly over.
-    private func drain(_ dataPlane: DataPlane, _ settings: DrainSettings) async {
+    private func drain(_ dataPlane: DataPlane, _ settings: DrainSettings) async -> Ending {
         let clock = ContinuousClock()
         let start = clock.now
         dataPlane.announceDrain()
@@ -200,17 +203,19 @@ struct Proxy {
         await dataPlane.stopListening()
         // Those that came in the meantime.
         dataPlane.announceDrain()
-        let deadline = start + max(settings.timeout - Self.lastWords, settings.delay)
+        let lastWords = min(settings.timeout / 10, Self.lastWordsMax)
+        let deadline = start + max(settings.timeout - lastWords, settings.delay)
         while clock.now < deadline {
-            if await dataPlane.openConnections() == 0 { return }
+            if await dataPlane.openConnections() == 0 { return .drained }
             try? await clock.sleep(for: Self.drainPoll)
-            if Task.isCancelled { return }
+            if Task.isCancelled { return .forced }
         }
         let left = await dataPlane.openConnections()
         logger.warning("drain timeout: \(left) connections are cut")
         dataPlane.endNow()
-        while clock.now < deadline + Self.lastWords, await dataPlane.openConnections() > 0 {
+        while clock.now < deadline + lastWords, await dataPlane.openConnections() > 0 {
             try? await clock.sleep(for: Self.drainPoll)
         }
+        return .cut
     }
 }

@@ -4,7 +4,7 @@ import ArgumentParser
 enum ExitCodes {
     /// The process could not do its work.
     static let failure = ExitCode(1)
-    /// A second signal cut a drain short.
+    /// A drain was cut short: by a second signal, or by its own time limit with streams left.
     static let forced = ExitCode(2)
     static let usage = ExitCode(64)
     static let badConfiguration = ExitCode(78)

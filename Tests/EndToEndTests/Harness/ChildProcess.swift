@@ -89,8 +89,8 @@ final class ChildProcess: Sendable {
         return (said + complained).joined(separator: "\n")
     }
 
-    /// A thread per pipe that reads until its end. Dispatch's readability events are no choice: on Linux one was now and
-    /// then late by as long as the next timer took, when a descriptor's number had been used before.
+    /// A thread per pipe that reads to its end. Not Dispatch's readability events: on Linux one now and then came only
+    /// with the next timer, when the descriptor's number had been used before.
     private static func forward(_ pipe: Pipe, to log: EventLog<String>) {
         let handle = pipe.fileHandleForReading
         Thread.detachNewThread {

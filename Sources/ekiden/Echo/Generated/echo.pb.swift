@@ -75,7 +75,7 @@ nonisolated struct Ekiden_Echo_V1_EchoRequest: Sendable {
   /// Text that goes with `status_code`.
   var statusMessage: String = String()
 
-  /// Fields for the response's initial metadata. Of the first request only.
+  /// Fields for the response's initial metadata, sent ahead of everything, also of an error. Of the first request only.
   var initialMetadata: [Ekiden_Echo_V1_Metadata] = []
 
   /// Fields for the response's trailing metadata. Of the first request only.
