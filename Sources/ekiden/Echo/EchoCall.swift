@@ -222,11 +222,11 @@ final class EchoCall {
 
     private func sendEnd(_ status: GRPCStatus, _ message: String) {
         let trailers = HeaderBlock()
+        if let first, !first.initialMetadata.isEmpty { sendHeadIfNeeded() }
         if !headSent {
-            // Trailers-only. Wishes for initial metadata are kept in the same block.
+            // Trailers-only.
             trailers.append(":status", literal: "200")
             trailers.append("content-type", literal: "application/grpc")
-            EchoMetadata.write(first?.initialMetadata ?? [], to: trailers)
         }
         trailers.append("grpc-status", String(status.rawValue).utf8)
         if !message.isEmpty { trailers.append("grpc-message", PercentEncoding.encode(message, limit: 8_192)) }
