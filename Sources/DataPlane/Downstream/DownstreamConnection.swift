@@ -342,6 +342,8 @@ extension DownstreamConnection: TransportOwner {
         if let drainTimer { worker.timers.cancel(drainTimer) }
         if let session { worker.count(.glitches, session.glitchCount) }
         session?.sweep(.cancel)
+        session = nil
+        self.transport = nil
         worker.remove(self)
         onClose()
     }

@@ -558,13 +558,14 @@ final class Exchange {
 
     /// Makes the exchange as new. Its header blocks go back to the pool: no session reads them any more.
     func clear() {
-        for trailers in [requestBody.reset(), responseBody.reset()] {
-            if let trailers { worker.blocks.give(trailers) }
-        }
+        if let trailers = requestBody.reset() { worker.blocks.give(trailers) }
+        if let trailers = responseBody.reset() { worker.blocks.give(trailers) }
         if let request { worker.blocks.give(request) }
         if let response { worker.blocks.give(response) }
-        for block in interim { worker.blocks.give(block) }
-        interim.removeAll()
+        if !interim.isEmpty {
+            for block in interim { worker.blocks.give(block) }
+            interim.removeAll()
+        }
         request = nil
         response = nil
         connection = nil

@@ -148,6 +148,8 @@ final class UpstreamConnection {
             let wasConnecting = state == .connecting
             state = .closed
             transport?.abandon()
+            transport = nil
+            session = nil
             if wasConnecting { pool.connectionEnded(self, failure: connectFailure(error)) }
             pool.remove(self)
         }
@@ -436,6 +438,8 @@ extension UpstreamConnection: TransportOwner {
             cluster.count(.connectionsActive, -1)
         }
         session?.sweep(.internalError)
+        session = nil
+        self.transport = nil
         if wasReady { pool.connectionEnded(self, failure: nil) }
         pool.remove(self)
     }

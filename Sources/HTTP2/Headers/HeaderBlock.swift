@@ -140,13 +140,13 @@ package final class HeaderBlock {
         setValue(at: position, copyToArena(value))
     }
 
-    /// Takes out every field of these names.
-    package func remove(_ unwanted: HeaderName...) {
-        guard unwanted.contains(where: contains) else { return }
+    /// Takes out every field of this name.
+    package func remove(_ unwanted: HeaderName) {
+        guard contains(unwanted) else { return }
         positions.update(repeating: -1, count: HeaderName.count)
         var kept = 0
         for index in 0..<count {
-            if unwanted.contains(names[index]) {
+            if names[index] == unwanted {
                 release(index)
                 continue
             }

@@ -41,8 +41,7 @@ enum BodyProvider {
     }
 
     /// Writes the frame header and the announced bytes.
-    static func write(_ stream: Stream, frameHeader: UnsafePointer<UInt8>, count: Int) {
-        let session = stream.session
+    static func write(_ stream: Stream, of session: Session, frameHeader: UnsafePointer<UInt8>, count: Int) {
         session.output.writeBytes(UnsafeRawBufferPointer(start: frameHeader, count: 9))
         guard count > 0 else { return }
         stream.body?.read(count, into: &session.output)

@@ -54,10 +54,12 @@ final class Callbacks: Sendable {
             Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onFrameNotSent(frame, code) }
             return 0
         }
-        nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, _, header, count, source, _ in
-            guard let header, let pointer = source?.pointee.ptr else { return callbackFailure }
-            Unmanaged<Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
-                BodyProvider.write($0, frameHeader: header, count: count)
+        nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, _, header, count, source, user in
+            guard let header, let user, let pointer = source?.pointee.ptr else { return callbackFailure }
+            Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { session in
+                Unmanaged<Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef { stream in
+                    BodyProvider.write(stream, of: session, frameHeader: header, count: count)
+                }
             }
             return 0
         }

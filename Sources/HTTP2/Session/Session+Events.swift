@@ -8,23 +8,32 @@ extension Session {
             let stream = Stream(id: id, session: self)
             nghttp2_session_set_stream_user_data(raw, id, Unmanaged.passUnretained(stream).toOpaque())
             remember(stream)
-            headerStream = stream
+            receiveBlock(on: stream)
+        } else if let stream = stream(id) {
+            receiveBlock(on: stream)
         } else {
-            headerStream = stream(id)
+            headerStream = nil
+            headerBlock = nil
         }
-        guard let stream = headerStream else { return 0 }
-        let block = stream.incoming ?? blocks.take()
-        stream.incoming = block
-        headerBlock = block
         return 0
     }
 
+    private func receiveBlock(on stream: Stream) {
+        let block = stream.incoming ?? blocks.take()
+        stream.incoming = block
+        headerStream = Unmanaged.passUnretained(stream)
+        headerBlock = Unmanaged.passUnretained(block)
+    }
+
     func onHeader(name: OpaquePointer, value: OpaquePointer, flags: UInt8) -> Int32 {
-        guard let block = headerBlock else { return 0 }
-        block.receive(
-            name: name, value: value, flags: flags,
-            maxBytes: settings.maxHeaderBytes, maxFields: settings.maxHeaderFields)
-        if block.listSize > settings.hardHeaderBytes || block.receivedCount > settings.hardHeaderFields {
+        guard let headerBlock else { return 0 }
+        let isOver = headerBlock._withUnsafeGuaranteedRef { block in
+            block.receive(
+                name: name, value: value, flags: flags,
+                maxBytes: settings.maxHeaderBytes, maxFields: settings.maxHeaderFields)
+            return block.listSize > settings.hardHeaderBytes || block.receivedCount > settings.hardHeaderFields
+        }
+        if isOver {
             pendingError = SessionError(
                 reason: .headerBytes, code: .enhanceYourCalm,
                 message: "header block over \(settings.hardHeaderBytes) bytes or \(settings.hardHeaderFields) fields")
@@ -72,7 +81,7 @@ extension Session {
     }
 
     private func onHeadersComplete(_ header: nghttp2_frame_hd) {
-        guard let stream = headerStream, let block = stream.incoming else { return }
+        guard let stream = headerStream?.takeUnretainedValue(), let block = stream.incoming else { return }
         headerStream = nil
         headerBlock = nil
         stream.incoming = nil
@@ -91,20 +100,19 @@ extension Session {
     }
 
     func onData(_ id: Int32, _ bytes: UnsafeRawBufferPointer) {
-        let known = dataStream
-        let stream: Stream
-        if let known, known.id == id {
-            stream = known
+        let target: Unmanaged<Stream>
+        if let dataStream, dataStream.id == id {
+            target = dataStream.stream
         } else {
-            guard let found = self.stream(id) else {
+            guard let pointer = nghttp2_session_get_stream_user_data(raw, id) else {
                 creditConnection(bytes.count)
                 return
             }
-            dataStream = found
-            stream = found
+            target = Unmanaged.fromOpaque(pointer)
+            dataStream = (id, target)
         }
         data = bytes
-        delegate.session(self, didReceiveData: bytes.count, on: stream)
+        target._withUnsafeGuaranteedRef { delegate.session(self, didReceiveData: bytes.count, on: $0) }
         data = UnsafeRawBufferPointer(start: nil, count: 0)
     }
 

@@ -16,21 +16,22 @@ package final class Session {
 
     package let role: Role
     package let settings: SessionSettings
-    package unowned(unsafe) var delegate: any SessionDelegate
+    /// Held: the owner of both lets go of the session when its connection is closed. (A constant strong reference is used
+    /// without being counted; an unowned one is counted at each use.)
+    package let delegate: any SessionDelegate
     let blocks: HeaderBlockPool
     let raw: OpaquePointer
 
     /// What ``produce(limit:)`` wrote and nobody took yet.
     package var output: ByteBuffer
 
-    // Streams, newest first.
-    unowned(unsafe) var firstStream: Stream?
-    package internal(set) var streamCount = 0
+    /// Open streams, each held once, in no order; ``Stream/slot`` is the place here.
+    private var streams: ContiguousArray<Unmanaged<Stream>> = []
     /// The stream whose header block is being received, and the block; blocks never interleave.
-    unowned(unsafe) var headerStream: Stream?
-    unowned(unsafe) var headerBlock: HeaderBlock?
-    /// The stream of the last DATA callback: most come in rows.
-    unowned(unsafe) var dataStream: Stream?
+    var headerStream: Unmanaged<Stream>?
+    var headerBlock: Unmanaged<HeaderBlock>?
+    /// The stream of the last DATA callback, and its id: most come in rows.
+    var dataStream: (id: Int32, stream: Unmanaged<Stream>)?
     /// The DATA bytes of the running callback, and the buffer they lie in.
     var data = UnsafeRawBufferPointer(start: nil, count: 0)
     var input = ByteBuffer()
@@ -174,7 +175,8 @@ package final class Session {
     package func sweep(_ code: ErrorCode) {
         isTerminated = true
         isSwept = true
-        while let stream = firstStream {
+        while let last = streams.last {
+            let stream = last.takeUnretainedValue()
             forget(stream)
             delegate.session(self, didClose: stream, code: code)
             stream.owner = nil
@@ -189,47 +191,47 @@ package final class Session {
 
     // MARK: Table of streams
 
+    /// Streams that are open, by the session's own table.
+    package var streamCount: Int { streams.count }
+
     /// Calls `body` for each open stream. Commands are allowed inside.
     package func forEachStream(_ body: (Stream) -> Void) {
-        var stream = firstStream
-        while let current = stream {
-            stream = current.next
-            body(current)
-        }
+        for stream in streams { body(stream.takeUnretainedValue()) }
     }
 
-    /// Enters a stream into the table; the library holds the reference.
+    /// Enters a stream into the table, which holds it.
     func remember(_ stream: Stream) {
-        stream.next = firstStream
-        firstStream?.previous = stream
-        firstStream = stream
-        streamCount += 1
-        _ = Unmanaged.passRetained(stream)
+        stream.slot = streams.count
+        streams.append(Unmanaged.passRetained(stream))
     }
 
-    /// Takes a stream out of the table and gives up the reference of ``remember(_:)``; the caller holds its own.
+    /// Takes a stream out of the table, which lets go of it; the caller holds its own.
     func forget(_ stream: Stream) {
         guard stream.isOpen else { return }
         stream.isOpen = false
-        if let previous = stream.previous { previous.next = stream.next } else { firstStream = stream.next }
-        stream.next?.previous = stream.previous
-        stream.previous = nil
-        stream.next = nil
-        streamCount -= 1
-        if dataStream === stream { dataStream = nil }
-        if headerStream === stream {
-            headerStream = nil
-            headerBlock = nil
+        let slot = stream.slot
+        let last = streams.removeLast()
+        if slot < streams.count {
+            streams[slot] = last
+            last._withUnsafeGuaranteedRef { $0.slot = slot }
         }
-        if let block = stream.incoming {
-            blocks.give(block)
-            stream.incoming = nil
-        }
+        if let dataStream, dataStream.id == stream.id { self.dataStream = nil }
+        if stream.incoming != nil { dropIncoming(of: stream) }
         Unmanaged.passUnretained(stream).release()
     }
 
+    /// A stream that goes while its header block comes.
+    private func dropIncoming(of stream: Stream) {
+        headerStream = nil
+        headerBlock = nil
+        if let block = stream.incoming {
+            stream.incoming = nil
+            blocks.give(block)
+        }
+    }
+
     private func releaseStreams() {
-        while let stream = firstStream { forget(stream) }
+        while let last = streams.last { forget(last.takeUnretainedValue()) }
     }
 
     /// The open stream with this id.

@@ -37,9 +37,8 @@ package final class Stream {
     /// Whether the library waits for ``Session/resumeBody(_:)``.
     var isDeferred = false
 
-    // The session's list of open streams.
-    unowned(unsafe) var previous: Stream?
-    unowned(unsafe) var next: Stream?
+    /// Place in the session's table of open streams.
+    var slot = 0
 
     init(id: Int32, session: Session) {
         self.id = id

@@ -146,6 +146,8 @@ extension EchoConnection: TransportOwner {
 
     func transportDidClose(_ transport: Transport, error: (any Error)?) {
         session?.sweep(.cancel)
+        session = nil
+        self.transport = nil
         onClose(self)
     }
 }
