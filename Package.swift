@@ -17,6 +17,13 @@ let hot: [SwiftSetting] = strict + [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
 ]
 
+/// Settings of ``HTTP2``: all its objects belong to one thread each, for their whole life, so that its references are counted
+/// without locked instructions in release builds. For this the target must not touch an object that another thread may
+/// hold: no global references, no loggers, no snapshots (`docs/decisions/0007-uncontended-reference-counts.md`).
+let confined: [SwiftSetting] = hot + [
+    .unsafeFlags(["-Xfrontend", "-assume-single-threaded"], .when(configuration: .release))
+]
+
 let package = Package(
     name: "ekiden",
     products: [
@@ -47,7 +54,7 @@ let package = Package(
         .target(
             name: "HTTP2",
             dependencies: ["CNghttp2", .product(name: "NIOCore", package: "swift-nio")],
-            swiftSettings: hot),
+            swiftSettings: confined),
         // Decisions: values and pure functions, and the snapshot that the workers work from.
         .target(name: "Policy", swiftSettings: hot),
         // Counters and their exposition.

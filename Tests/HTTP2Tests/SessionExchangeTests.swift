@@ -1,3 +1,4 @@
+import CNghttp2
 import NIOCore
 import Testing
 

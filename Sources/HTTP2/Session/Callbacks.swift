@@ -3,18 +3,14 @@ import CNghttp2
 /// The C callbacks: each unwraps its user data and calls one method. None frees, sends or receives.
 ///
 /// The caller of `receive` and `produce` holds the session, so the callbacks take it without a reference of their own.
-final class Callbacks: Sendable {
-    static let shared = Callbacks()
+enum Callbacks {
+    /// Written once, before anybody reads it; the library only reads it. No object: sessions of all threads use it.
+    nonisolated(unsafe) static let raw: OpaquePointer = make()
 
-    /// Written once, before anybody reads it; the library only reads it.
-    nonisolated(unsafe) let raw: OpaquePointer
-
-    private init() {
+    private static func make() -> OpaquePointer {
         var callbacks: OpaquePointer?
         nghttp2_session_callbacks_new(&callbacks)
         guard let callbacks else { preconditionFailure("out of memory") }
-        raw = callbacks
-
         nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, user in
             guard let frame, let user else { return callbackFailure }
             return Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onBeginHeaders(frame.pointee) }
@@ -71,6 +67,7 @@ final class Callbacks: Sendable {
             }
             return 0
         }
+        return callbacks
     }
 }
 

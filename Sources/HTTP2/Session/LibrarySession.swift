@@ -26,7 +26,7 @@ enum LibrarySession {
         _ = ekiden_option_set_stream_reset_rate_limit(option, 20_000, 1_000)
 
         var session: OpaquePointer?
-        let callbacks = Callbacks.shared.raw
+        let callbacks = Callbacks.raw
         let result =
             switch role {
             case .server: nghttp2_session_server_new3(&session, callbacks, nil, option, memory.functions)
