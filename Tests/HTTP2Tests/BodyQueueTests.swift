@@ -37,7 +37,7 @@ struct BodyQueueTests {
         #expect(queue.held == 0)
     }
 
-    @Test("small pieces are gathered, so that they pin no read buffer")
+    @Test("small pieces are gathered")
     func gathering() {
         let queue = BodyQueue()
         for byte in 0..<UInt8(200) { receive([byte], into: queue) }

@@ -271,7 +271,8 @@ struct SessionAbuseTests {
         let provoked = server.recorder.events.filter {
             if case .sentReset(_, _, provoked: true) = $0 { true } else { false }
         }
-        #expect(provoked.count == 201)
+        // Each costs 50 of the 10 000 glitches as well, which other frames share.
+        #expect((190...200).contains(provoked.count), "\(what)")
     }
 
     @Test("resets of our own are no fault of the peer")

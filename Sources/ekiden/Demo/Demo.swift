@@ -45,7 +45,7 @@ struct Demo: Sendable {
                 }
             }
             tasks.addTask {
-                try await show(until: ending, end)
+                try await show(until: ending)
                 return false
             }
             defer { tasks.cancelAll() }
@@ -57,7 +57,7 @@ struct Demo: Sendable {
         if isForced { throw ExitCodes.forced }
     }
 
-    private func show(until ending: AsyncStream<Void>, _ end: AsyncStream<Void>.Continuation) async throws {
+    private func show(until ending: AsyncStream<Void>) async throws {
         // One loop for the tasks and their name server, one for the load.
         let stage = try await DemoStage.start(on: MultiThreadedEventLoopGroup(numberOfThreads: 1))
         let ekiden = try await DemoMesh(
@@ -76,7 +76,7 @@ struct Demo: Sendable {
             tasks.addTask {
                 try await withThrowingTaskGroup(of: Void.self) { acts in
                     acts.addTask { await play(on: stage, tally) }
-                    acts.addTask { try await watch(load, ekiden, stage, tally, end) }
+                    acts.addTask { try await watch(load, ekiden, stage, tally) }
                     acts.addTask { for await _ in ending {} }
                     try await acts.next()
                     acts.cancelAll()
@@ -90,7 +90,7 @@ struct Demo: Sendable {
             try await tasks.next()
             tasks.cancelAll()
         }
-        screen.plain(await tally.summary)
+        screen.plain("\n" + (await tally.summary))
     }
 
     // MARK: What happens
@@ -106,7 +106,7 @@ struct Demo: Sendable {
                 await tally.count(act)
                 switch act {
                 case .kill(let address):
-                    screen.event(.kill, "\(address) dies without a word; DNS goes on naming it for \(Self.deregistrationDelay.components.seconds) s")
+                    screen.event(.kill, "\(address) dies without a word; DNS goes on naming it, as on ECS")
                     await stage.kill(address)
                     aftermath.addTask {
                         try? await ContinuousClock().sleep(for: Self.deregistrationDelay)
@@ -116,10 +116,7 @@ struct Demo: Sendable {
                     }
                 case .drain(let address):
                     screen.event(.drain, "\(address) leaves DNS, says GOAWAY and finishes its calls")
-                    aftermath.addTask {
-                        await stage.drain(address)
-                        if !Task.isCancelled { screen.event(.drain, "\(address) has finished and is gone") }
-                    }
+                    await stage.drain(address) { screen.event(.drain, "\(address) has finished and is gone") }
                 case .add:
                     do {
                         screen.event(.add, "\(try await stage.add()) starts and enters DNS")
@@ -135,8 +132,7 @@ struct Demo: Sendable {
 
     /// Shows a line a second until cancelled, or until nobody reads them.
     private func watch(
-        _ load: LoadGenerator, _ ekiden: DemoMesh, _ stage: DemoStage, _ tally: DemoTally,
-        _ end: AsyncStream<Void>.Continuation
+        _ load: LoadGenerator, _ ekiden: DemoMesh, _ stage: DemoStage, _ tally: DemoTally
     ) async throws {
         let clock = ContinuousClock()
         var next = clock.now
@@ -157,30 +153,32 @@ struct Demo: Sendable {
 
     private func showOpening(_ stage: DemoStage) {
         let tasks = "\(DemoStage.firstTasks) gRPC tasks behind \(DemoStage.name):\(stage.port)"
-        screen.plain("ekiden \(Version.number) demo: \(tasks) (DNS, TTL \(DemoStage.ttl) s), \(rps) calls/s and 10 streams")
-        screen.plain("  mesh   \(mesh.address)\(mesh.note)  HTTP/2 without TLS, for any gRPC client")
-        screen.plain("  admin  http://\(admin.address)\(admin.note)  /metrics  /clusters  /ready")
-        screen.plain("Join with a client of your own:")
+        screen.plain(
+            "ekiden \(Version.number) demo: \(tasks) (TTL \(DemoStage.ttl) s), \(rps) calls/s, 10 streams")
+        screen.plain("  mesh   \(mesh.address)\(mesh.note): any gRPC client may join, without TLS")
+        screen.plain("  admin  \(admin.url)\(admin.note): /metrics, /clusters, /ready")
+        screen.plain("")
+        if case .ip = mesh.address {
+            screen.plain("grpcurl -plaintext -proto protos/echo.proto \(mesh.address) ekiden.echo.v1.Echo/Unary")
+        }
         screen.plain(
             """
-            grpcurl -plaintext -proto protos/echo.proto \(mesh.address) ekiden.echo.v1.Echo/Unary
             python3 -c 'import grpc; mesh = grpc.insecure_channel("\(mesh.address)")
             print(mesh.unary_unary("/ekiden.echo.v1.Echo/Unary")(b""))'
-            Ctrl-C ends the demo.
 
             """)
     }
 
     private func showMembership(_ change: DemoMembershipChange) {
         let changes = change.added.map { "+\($0)" } + change.removed.map { "-\($0)" }
-        screen.event(.ekiden, "sees \(changes.joined(separator: " ")) in DNS (\(change.count) endpoints)")
+        screen.event(.ekiden, "endpoints \(changes.joined(separator: " ")), now \(change.count)")
     }
 
     private func showRepairs(_ repairs: DemoRepairs) {
         if repairs == DemoRepairs() { return }
         let connects = repairs.connectFailures == 1 ? "1 connect failed" : "\(repairs.connectFailures) connects failed"
         let moved = repairs.movedStreams == 1 ? "1 call was" : "\(repairs.movedStreams) calls were"
-        screen.event(.ekiden, "\(connects), \(moved) given to another task")
+        screen.event(.ekiden, "\(connects); \(moved) given to another task")
     }
 }
 
@@ -188,6 +186,11 @@ extension FreeAddress {
     /// Why it is not the usual one.
     fileprivate var note: String {
         taken.map { " (\($0) is taken)" } ?? ""
+    }
+
+    /// Where to look, for an admin server.
+    fileprivate var url: String {
+        if case .ip = address { "http://\(address)/" } else { "\(address)" }
     }
 }
 

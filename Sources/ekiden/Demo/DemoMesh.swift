@@ -24,8 +24,8 @@ struct DemoMesh: Sendable {
     /// - Parameter onMembership: called for each change of the set of endpoints, from the control side's thread.
     /// - Throws: ``DemoProblem``, ``Control/InvalidConfiguration``.
     init(
-        listen: ListenAddress, admin: ListenAddress, upstream: DiscoverySource, nameServer: EndpointAddress, logger: Logger,
-        onMembership: @escaping @Sendable (DemoMembershipChange) -> Void
+        listen: ListenAddress, admin: ListenAddress, upstream: DiscoverySource, nameServer: EndpointAddress,
+        logger: Logger, onMembership: @escaping @Sendable (DemoMembershipChange) -> Void
     ) async throws {
         let configuration = try RunFlags(
             listen: "\(listen)", upstream: "\(upstream)", admin: "\(admin)", dnsServer: "\(nameServer)"

@@ -50,7 +50,7 @@ final class DemoScreen: Sendable {
     /// - Parameter tasks: those to show even if they answered nothing.
     func second(_ sample: LoadSample, tasks: [String]) {
         let quantiles = sample.latencies.quantiles(0.5, 0.99)
-        let names = tasks + sample.answered.keys.filter { !tasks.contains($0) }.sorted()
+        let names = Set(tasks).union(sample.answered.keys).sorted()
         let total = sample.answered.values.reduce(0, +)
         let shares = names.map { name in
             let share = total == 0 ? 0 : (Double(sample.answered[name] ?? 0) * 100 / Double(total)).rounded()
@@ -74,19 +74,17 @@ final class DemoScreen: Sendable {
 
     /// Calls that failed, with what their callers were told.
     func failure(_ failure: LoadFailure, count: Int) {
-        let calls = switch failure.kind {
-        case .unary: count == 1 ? "unary call" : "unary calls"
-        case .stream: count == 1 ? "stream" : "streams"
-        }
-        line(.failed, "\(count) \(calls): \(failure.status.name): \(failure.message)")
+        let kind = failure.kind == .unary ? "unary call" : "stream"
+        let calls = count == 1 ? "1 \(kind)" : "\(count) \(kind)s"
+        line(.failed, "\(calls): \(failure.status.name): \(failure.message)")
     }
 
     private func line(_ subject: Subject, _ text: String) {
         let head = Self.timeOfDay() + "  "
         let label = subject.rawValue + String(repeating: " ", count: 8 - subject.rawValue.count)
-        let room = Self.width - head.count - label.count
-        let cut = text.count > room ? text.prefix(room - 1) + "…" : text[...]
-        write(head + colored(label, subject.color) + cut)
+        let margin = String(repeating: " ", count: head.count + label.count)
+        let text = Self.wrapped(text, at: Self.width - margin.count).joined(separator: "\n" + margin)
+        write(head + colored(label, subject.color) + text)
     }
 
     private func colored(_ text: String, _ color: Color) -> String {
@@ -120,6 +118,17 @@ final class DemoScreen: Sendable {
     /// `.3` for a loopback address: the rest is the same for all.
     private static func short(_ name: String) -> String {
         name.split(separator: ".").last.map { ".\($0)" } ?? name
+    }
+
+    /// The text in lines of at most this many columns where it has spaces to break at.
+    private static func wrapped(_ text: String, at columns: Int) -> [String] {
+        text.split(separator: " ").reduce(into: []) { lines, word in
+            if let last = lines.last, last.count + 1 + word.count <= columns {
+                lines[lines.count - 1] = last + " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
     }
 
     private static func padded(_ text: String, _ width: Int) -> String {

@@ -21,6 +21,9 @@ actor DemoStage {
     private var tasks: [(address: IPAddress, server: EchoServer)]
     /// Killed ones whose address DNS still gives out.
     private var lingering: [IPAddress] = []
+    /// Those that finish their last calls.
+    private var leaving: [EchoServer] = []
+    private var isClosed = false
     private var lastAddress: UInt32
 
     /// Tasks get these addresses in turn: 127.0.0.2 to 127.0.0.9.
@@ -93,11 +96,18 @@ actor DemoStage {
         updateDNS()
     }
 
-    /// Takes a task out of DNS and lets it finish its calls.
-    func drain(_ address: IPAddress) async {
+    /// Takes a task out of DNS and lets it finish its calls. That goes on when the script has ended, as the load's last
+    /// calls may run there.
+    /// - Parameter whenGone: called when it has finished, unless the stage was closed before.
+    func drain(_ address: IPAddress, whenGone: @escaping @Sendable () -> Void) {
         guard let server = remove(address) else { return }
         updateDNS()
-        await server.stopGracefully(timeout: Self.drainTimeout)
+        leaving.append(server)
+        Task {
+            await server.stopGracefully(timeout: Self.drainTimeout)
+            leaving.removeAll { $0 === server }
+            if !isClosed { whenGone() }
+        }
     }
 
     /// Starts a task under the next address and enters it into DNS.
@@ -112,8 +122,10 @@ actor DemoStage {
         return address
     }
 
+    /// Ends what is left.
     func close() async {
-        for task in tasks { await task.server.kill() }
+        isClosed = true
+        for server in tasks.map(\.server) + leaving { await server.kill() }
         tasks = []
         try? await dns.close()
     }

@@ -127,10 +127,12 @@ struct Proxy {
     }
 
     private func announceReady(_ directory: ClusterDirectory) async {
-        if await directory.waitForFirstResolution(timeout: Self.firstResolutionPatience) {
+        _ = await directory.waitForFirstResolution(timeout: Self.firstResolutionPatience)
+        let waiting = await directory.status().filter { $0.endpoints.isEmpty }.map(\.name)
+        if waiting.isEmpty {
             logger.info("ready")
         } else {
-            logger.warning("not ready: discovery has no answer for some cluster yet; going on")
+            logger.warning("not ready: no endpoint yet of \(waiting.joined(separator: ", ")); going on")
         }
     }
 

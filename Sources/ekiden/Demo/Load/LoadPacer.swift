@@ -9,7 +9,8 @@ final class LoadPacer {
     private let authority: String
     private let turn: Turn
     private var unary: Beat
-    private var streams = Beat(interval: 100_000_000)
+    /// Uneven: in step with the calls, streams would meet the same task in every round of the balancer.
+    private var streams = Beat(interval: 100_000_000, spread: 0.5)
     private var connections: [LoadConnection] = []
     private var cursor = 0
     private var sample = LoadSample()
@@ -36,8 +37,8 @@ final class LoadPacer {
     private func open() -> EventLoopFuture<Void> {
         let connection = LoadConnection(
             authority: authority, turn: turn,
-            onEnd: { [unowned self] in end($0) },
-            onClose: { [unowned self] in replace($0) })
+            onEnd: { [weak self] in self?.end($0) },
+            onClose: { [weak self] in self?.replace($0) })
         let bound = NIOLoopBound((self, connection), eventLoop: turn.eventLoop)
         return connection.connect(to: target).map {
             let (pacer, connection) = bound.value
@@ -106,16 +107,19 @@ final class LoadPacer {
         sample.record(call, now: turn.now)
     }
 
-    /// Moments at an even distance, in nanoseconds of the monotonic clock.
+    /// Moments in nanoseconds of the monotonic clock.
     private struct Beat {
         let interval: Int64
+        /// By how much of the interval one may be shorter or longer.
+        let spread: Double
         private(set) var dueAt: Int64 = 0
 
         /// After a sleep of the whole machine nobody wants the missed calls of the night.
         private static let lagMax: Int64 = 1_000_000_000
 
-        init(interval: Int64) {
+        init(interval: Int64, spread: Double = 0) {
             self.interval = interval
+            self.spread = spread
         }
 
         mutating func start(at now: Int64) {
@@ -126,7 +130,7 @@ final class LoadPacer {
         mutating func next(now: Int64) -> Int64? {
             if now - dueAt > Self.lagMax { dueAt = now }
             guard dueAt <= now else { return nil }
-            defer { dueAt += interval }
+            defer { dueAt += Int64(Double(interval) * .random(in: (1 - spread)...(1 + spread))) }
             return dueAt
         }
     }

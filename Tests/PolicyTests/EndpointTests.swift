@@ -1,0 +1,44 @@
+import Synchronization
+import Testing
+
+@testable import Policy
+
+@Suite("Endpoint")
+struct EndpointTests {
+    private let second: Int64 = 1_000_000_000
+
+    @Test("the pause doubles with every failure in a row, up to the ceiling, and ends with a success")
+    func backOff() {
+        let endpoint = Endpoint(address: EndpointAddress(host: "10.0.0.1", port: 1))
+        #expect(!endpoint.isCoolingDown(now: 0))
+        for (failure, pause) in [1, 2, 4, 8, 16, 30, 30, 30].enumerated() {
+            let now = Int64(failure) * 1_000 * second
+            endpoint.recordConnectFailure(now: now, base: second, ceiling: 30 * second)
+            let end = now + Int64(pause) * second
+            #expect(endpoint.isCoolingDown(now: end - 1), "failure \(failure + 1)")
+            #expect(!endpoint.isCoolingDown(now: end), "failure \(failure + 1)")
+        }
+        endpoint.recordConnectFailure(now: 0, base: second, ceiling: 30 * second)
+        endpoint.recordConnectSuccess()
+        #expect(!endpoint.isCoolingDown(now: 0))
+        #expect(endpoint.connectFailuresInRow.load(ordering: .relaxed) == 0)
+        endpoint.recordConnectFailure(now: 0, base: second, ceiling: 30 * second)
+        #expect(!endpoint.isCoolingDown(now: second))
+    }
+
+    @Test("a task that fails for weeks pauses no longer than the ceiling")
+    func manyFailures() {
+        let endpoint = Endpoint(address: EndpointAddress(host: "10.0.0.1", port: 1))
+        for _ in 0..<100_000 { endpoint.recordConnectFailure(now: 5, base: 3_600 * second, ceiling: 30 * second) }
+        #expect(endpoint.isCoolingDown(now: 30 * second))
+        #expect(!endpoint.isCoolingDown(now: 5 + 30 * second))
+    }
+
+    @Test("an address is written as URLs write it")
+    func description() {
+        #expect(EndpointAddress(host: "10.0.0.3", port: 50_051).description == "10.0.0.3:50051")
+        #expect(Endpoint(address: EndpointAddress(host: "fd00::3", port: 1)).name == "[fd00::3]:1")
+        #expect(ListenAddress.ip(host: "::", port: 8).description == "[::]:8")
+        #expect(ListenAddress.unix(path: "/run/e.sock").description == "unix:/run/e.sock")
+    }
+}
