@@ -65,7 +65,9 @@ package actor DataPlane {
                 if let same = old.first(where: { $0.settings == wanted }) {
                     next.append(same)
                 } else {
-                    let listener = try await Listener.bind(wanted, workers: workers, group: group)
+                    let listener = try await Listener.bind(
+                        wanted, workers: workers, group: group,
+                        sharesAddress: old.contains { $0.boundAddress == wanted.address })
                     opened.append(listener)
                     next.append(listener)
                 }

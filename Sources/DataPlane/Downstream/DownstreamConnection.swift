@@ -11,8 +11,11 @@ final class DownstreamConnection {
     let settings: ListenerSettings
     /// The caller's IP address as text, for `x-forwarded-for`; empty on a Unix socket.
     let peerAddress: String
-    private(set) var session: Session?
-    private(set) var transport: Transport?
+    /// Until the connection is closed.
+    private var held: Transport?
+    /// The same, for use on the path of a request.
+    private var transport: Borrowed<Transport>?
+    private var session: Session? { held?.session }
 
     /// Exchanges over the per-turn limit; they go on next turn.
     private var backlog: ContiguousArray<Exchange> = []
@@ -54,8 +57,8 @@ final class DownstreamConnection {
             role: .server, settings: SessionSettings(settings.limits), blocks: worker.blocks, delegate: self)
         // Nothing is said before the client has shown that it speaks HTTP/2: others get an answer they understand.
         let transport = Transport(session: session, turn: worker.turn, owner: self, speaksFirst: false)
-        self.session = session
-        self.transport = transport
+        held = transport
+        self.transport = Borrowed(transport)
         watchdog = WheelTimer { [unowned self] in check() }
         armWatchdog(acceptedAt)
         return transport
@@ -64,29 +67,39 @@ final class DownstreamConnection {
     // MARK: Commands of exchanges
 
     func submitResponse(_ headers: HeaderBlock, body: BodyQueue?, on stream: Stream) {
-        session?.submitResponse(headers, body: body, on: stream)
-        transport?.markDirty()
+        transport?.with { transport in
+            transport.session.submitResponse(headers, body: body, on: stream)
+            transport.markDirty()
+        }
     }
 
     func submitInformational(_ headers: HeaderBlock, on stream: Stream) {
-        session?.submitInformational(headers, on: stream)
-        transport?.markDirty()
+        transport?.with { transport in
+            transport.session.submitInformational(headers, on: stream)
+            transport.markDirty()
+        }
     }
 
     func resumeBody(_ stream: Stream) {
-        session?.resumeBody(stream)
-        transport?.markDirty()
+        transport?.with { transport in
+            transport.session.resumeBody(stream)
+            transport.markDirty()
+        }
     }
 
     func reset(_ stream: Stream, _ code: ErrorCode) {
-        session?.reset(stream, code)
-        transport?.markDirty()
+        transport?.with { transport in
+            transport.session.reset(stream, code)
+            transport.markDirty()
+        }
     }
 
     func credit(_ stream: Stream, _ count: Int) {
         guard !stream.remoteEnded else { return }
-        session?.creditStream(stream, count)
-        transport?.markDirty()
+        transport?.with { transport in
+            transport.session.creditStream(stream, count)
+            transport.markDirty()
+        }
     }
 
     /// Notes body bytes held for an exchange of this connection (or let go, negative).
@@ -95,7 +108,7 @@ final class DownstreamConnection {
         if owedCredit > 0, !isOverBudget {
             session?.creditConnection(owedCredit)
             owedCredit = 0
-            transport?.markDirty()
+            held?.markDirty()
         }
     }
 
@@ -134,10 +147,10 @@ final class DownstreamConnection {
     func drain() {
         guard drainTimer == nil, !isClosed, let session else { return }
         session.announceShutdown()
-        transport?.markDirty()
+        held?.markDirty()
         let timer = WheelTimer { [unowned self] in
             self.session?.goAway(.noError)
-            self.transport?.markDirty()
+            self.held?.markDirty()
         }
         drainTimer = timer
         worker.timers.arm(timer, at: worker.turn.now + Self.goAwayGap)
@@ -147,34 +160,36 @@ final class DownstreamConnection {
     func endNow() {
         guard let session, !isClosed else { return }
         session.forEachStream { stream in
-            exchange(stream)?.fail(Failure(.draining, "the proxy is shutting down"))
+            withExchange(stream) { $0.fail(Failure(.draining, "the proxy is shutting down")) }
         }
         session.goAway(.noError)
-        transport?.closeAfterFlush()
+        held?.closeAfterFlush()
     }
 
     private func kill(_ code: ErrorCode, _ metric: WorkerMetric) {
         worker.count(metric)
         session?.terminate(code)
-        transport?.closeAfterFlush()
+        held?.closeAfterFlush()
         cancelAttempts()
     }
 
     /// The caller will hear nothing more: the tasks need not work for it.
     private func cancelAttempts() {
-        session?.forEachStream { stream in exchange(stream)?.downstreamReset() }
+        session?.forEachStream { stream in withExchange(stream) { $0.downstreamReset() } }
     }
 
-    private func exchange(_ stream: Stream) -> Exchange? {
-        // Only exchanges own streams of this session.
-        stream.owner.map { unsafeDowncast($0, to: Exchange.self) }
+    /// The exchange that owns a stream. Only exchanges own streams of this session.
+    @inline(__always)
+    private func withExchange(_ stream: Stream, _ body: (Exchange) -> Void) {
+        stream.uncountedOwner?._withUnsafeGuaranteedRef { body(unsafeDowncast($0, to: Exchange.self)) }
     }
 
     // MARK: Watching
 
     /// Looks for what takes too long; arms itself for the next look.
     private func check() {
-        guard let session, let transport, !isClosed else { return }
+        guard let transport = held, !isClosed else { return }
+        let session = transport.session
         let now = worker.turn.now
         let limits = settings.limits
         if !session.settingsReceived {
@@ -205,10 +220,12 @@ final class DownstreamConnection {
 
     private func resetStalledStreams() {
         session?.forEachStream { stream in
-            guard let exchange = exchange(stream), exchange.stallRounds(max: Int(Self.stallChecks)) else { return }
-            worker.count(.streamWriteStalls)
-            reset(stream, .cancel)
-            exchange.downstreamReset()
+            withExchange(stream) { exchange in
+                guard exchange.stallRounds(max: Int(Self.stallChecks)) else { return }
+                worker.count(.streamWriteStalls)
+                reset(stream, .cancel)
+                exchange.downstreamReset()
+            }
         }
     }
 
@@ -234,11 +251,8 @@ extension DownstreamConnection: SessionDelegate {
         _ session: Session, didReceive headers: HeaderBlock, kind: HeaderKind, on stream: Stream, endStream: Bool
     ) {
         if kind == .trailers {
-            if let exchange = exchange(stream) {
-                exchange.receiveRequestEnd(trailers: headers)
-            } else {
-                worker.blocks.give(headers)
-            }
+            if stream.uncountedOwner == nil { worker.blocks.give(headers) }
+            withExchange(stream) { $0.receiveRequestEnd(trailers: headers) }
             return
         }
         let exchange = worker.makeExchange()
@@ -252,34 +266,36 @@ extension DownstreamConnection: SessionDelegate {
         } else {
             session.creditConnection(count)
         }
-        exchange(stream)?.receiveRequestData(count, from: session)
+        withExchange(stream) { $0.receiveRequestData(count, from: session) }
     }
 
     func session(_ session: Session, didReceiveEndOf stream: Stream) {
-        exchange(stream)?.receiveRequestEnd(trailers: nil)
+        withExchange(stream) { $0.receiveRequestEnd(trailers: nil) }
     }
 
     func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: Stream) {
-        guard let exchange = exchange(stream) else { return }
         let now = session.inputNow
-        let isPremature =
-            exchange.state != .responding
-            && PrematureResets.isPremature(age: now - exchange.startedAt, timeout: exchange.requestedTimeout)
+        var isPremature = false
+        withExchange(stream) { exchange in
+            isPremature =
+                exchange.state != .responding
+                && PrematureResets.isPremature(age: now - exchange.startedAt, timeout: exchange.requestedTimeout)
+            exchange.downstreamReset()
+        }
         worker.count(isPremature ? .resetsReceivedPremature : .resetsReceived)
-        exchange.downstreamReset()
         if resets.note(isPremature: isPremature, now: now) {
             kill(.enhanceYourCalm, .killedRapidReset)
         }
     }
 
     func session(_ session: Session, didSendData count: Int, on stream: Stream) {
-        exchange(stream)?.downstreamSent(count)
+        withExchange(stream) { $0.downstreamSent(count) }
     }
 
     func session(_ session: Session, didSendHeadersOn stream: Stream) {}
 
     func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {
-        exchange(stream)?.downstreamClosed()
+        withExchange(stream) { $0.downstreamClosed() }
         if stream.resetByPeer == nil { _ = resets.note(isPremature: false, now: session.inputNow) }
         if session.streamCount == 0 { lastActivityAt = session.inputNow }
     }
@@ -342,7 +358,7 @@ extension DownstreamConnection: TransportOwner {
         if let drainTimer { worker.timers.cancel(drainTimer) }
         if let session { worker.count(.glitches, session.glitchCount) }
         session?.sweep(.cancel)
-        session = nil
+        held = nil
         self.transport = nil
         worker.remove(self)
         onClose()

@@ -38,9 +38,11 @@ final class Listener: Sendable {
     /// - Parameters:
     ///   - workers: all of them.
     ///   - group: the workers' loops.
+    ///   - sharesAddress: whether a listener of this process is on the address already and is about to leave it.
     /// - Throws: ``ListenError`` when an address can't be bound; then nothing is.
     static func bind(
-        _ settings: ListenerSettings, workers: [NIOLoopBound<Worker>], group: MultiThreadedEventLoopGroup
+        _ settings: ListenerSettings, workers: [NIOLoopBound<Worker>], group: MultiThreadedEventLoopGroup,
+        sharesAddress: Bool
     ) async throws -> Listener {
         let connections = ConnectionCount()
         do {
@@ -48,6 +50,7 @@ final class Listener: Sendable {
             case .ip(let host, let port):
                 var channels: [any Channel] = []
                 var bound = port
+                if port != 0, !sharesAddress { try await checkFree(host: host, port: port, on: workers[0].eventLoop) }
                 do {
                     for worker in workers {
                         let address = try SocketAddress(ipAddress: host, port: bound)
@@ -72,6 +75,15 @@ final class Listener: Sendable {
         } catch {
             throw ListenError(name: settings.name, address: settings.address, cause: describe(error))
         }
+    }
+
+    /// Sockets with `SO_REUSEPORT` join those of another process without a word, and callers would be split between two
+    /// meshes. One without it is refused while anybody else listens.
+    private static func checkFree(host: String, port: Int, on loop: any EventLoop) async throws {
+        let probe = try await ServerBootstrap(group: loop)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .bind(to: SocketAddress(ipAddress: host, port: port)).get()
+        try await probe.close()
     }
 
     private static func describe(_ error: any Error) -> String {

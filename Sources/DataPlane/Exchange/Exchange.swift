@@ -33,8 +33,8 @@ final class Exchange {
     private(set) var state = State.fresh
 
     // The caller's side.
-    private(set) unowned(unsafe) var connection: DownstreamConnection?
-    private(set) var downstream: Stream?
+    /// The worker holds the connection, and the connection's session the stream, until ``downstreamClosed()``.
+    private var caller: (connection: Borrowed<DownstreamConnection>, stream: Borrowed<Stream>)?
     private(set) var request: HeaderBlock?
     let requestBody = BodyQueue()
     private var requestHasBody = false
@@ -44,8 +44,8 @@ final class Exchange {
     // The task's side.
     private(set) var pool: ClusterPool?
     private(set) var endpoint: Endpoint?
-    private(set) unowned(unsafe) var upstreamConnection: UpstreamConnection?
-    private(set) var upstream: Stream?
+    /// The pool holds the connection, and the connection's session the stream, until ``upstreamClosed(_:)``.
+    private var task: (connection: Borrowed<UpstreamConnection>, stream: Borrowed<Stream>)?
     private var tried = TriedEndpoints()
     private var unsentAttempts = 0
     private var refusedAttempts = 0
@@ -81,12 +81,23 @@ final class Exchange {
         self.worker = worker
     }
 
+    @inline(__always)
+    private func withCaller(_ body: (DownstreamConnection, Stream) -> Void) {
+        guard let caller else { return }
+        caller.connection.with { connection in caller.stream.with { body(connection, $0) } }
+    }
+
+    @inline(__always)
+    private func withTask(_ body: (UpstreamConnection, Stream) -> Void) {
+        guard let task else { return }
+        task.connection.with { connection in task.stream.with { body(connection, $0) } }
+    }
+
     // MARK: From the caller
 
     /// The request's headers are complete.
     func begin(_ stream: Stream, on connection: DownstreamConnection, request: HeaderBlock, endStream: Bool, now: Int64) {
-        self.connection = connection
-        downstream = stream
+        caller = (Borrowed(connection), Borrowed(stream))
         stream.owner = self
         self.request = request
         requestHasBody = !endStream
@@ -101,16 +112,16 @@ final class Exchange {
     func receiveRequestData(_ count: Int, from session: Session) {
         guard state != .over, outcome == nil, !requestIsDiscarded else {
             // Nobody wants them: the caller gets the credit back and may go on to its end.
-            if let downstream { session.creditStream(downstream, count) }
+            caller?.stream.with { session.creditStream($0, count) }
             return
         }
         session.takeData(into: requestBody)
         noteBuffered(count)
-        if let upstream, let upstreamConnection { upstreamConnection.resumeBody(upstream) }
+        withTask { $0.resumeBody($1) }
     }
 
     private var requestIsDiscarded: Bool {
-        state == .responding && upstream == nil
+        state == .responding && task == nil
     }
 
     func receiveRequestEnd(trailers: HeaderBlock?) {
@@ -119,14 +130,13 @@ final class Exchange {
         } else {
             requestBody.finish(trailers: trailers)
         }
-        if let upstream, let upstreamConnection { upstreamConnection.resumeBody(upstream) }
+        withTask { $0.resumeBody($1) }
     }
 
     /// The caller's stream is gone: it was answered, it reset the stream, or its connection was lost.
     func downstreamClosed() {
         dropBuffered()
-        connection = nil
-        downstream = nil
+        caller = nil
         if outcome == nil { finish(.cancelled) }
         cancelAttempt(.cancel)
         retireIfOver()
@@ -142,7 +152,7 @@ final class Exchange {
     func downstreamSent(_ count: Int) {
         responseBytesSent += count
         noteBuffered(-count)
-        if let upstream, let upstreamConnection { upstreamConnection.credit(upstream, count) }
+        withTask { $0.credit($1, count) }
     }
 
     /// Whether the caller has taken no byte in the last `max` calls although there are some for it.
@@ -161,23 +171,23 @@ final class Exchange {
     // MARK: Attempts
 
     /// Makes the first or the next attempt. Runs at the end of a turn.
-    func start() {
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    func start(now: Int64) {
         isOnReadyList = false
-        guard let connection, downstream != nil, outcome == nil, let request else {
+        guard let caller, outcome == nil else {
             // The caller left in the batch that brought the request: nothing was started.
             retireIfOver()
             return
         }
         if state == .fresh {
             state = .attempting
-            guard admit(request, connection) else { return }
+            guard caller.connection.with({ admit($0) }) else { return }
         }
-        guard upstream == nil, state == .attempting, let pool else { return }
+        guard task == nil, state == .attempting, let pool else { return }
         if pool.cluster.endpoints.isEmpty {
             pool.waitForEndpoint(self)
             return
         }
-        let now = worker.turn.now
         guard let index = Balancer.pick(in: pool.cluster, tried: tried, now: now, random: &worker.random) else {
             fail(lastFailure ?? Failure(.noEndpoint, "no endpoint of cluster \(pool.cluster.name) is left to try"))
             return
@@ -187,7 +197,8 @@ final class Exchange {
 
     /// Checks, routes and prepares a new request.
     /// - Returns: whether an attempt should follow; otherwise it was answered.
-    private func admit(_ request: HeaderBlock, _ connection: DownstreamConnection) -> Bool {
+    private func admit(_ connection: DownstreamConnection) -> Bool {
+        guard let request else { return false }
         switch RequestFacts.check(request, limits: connection.settings.limits) {
         case .serve:
             break
@@ -232,7 +243,7 @@ final class Exchange {
     }
 
     private func deadlinePassed() {
-        guard outcome == nil, downstream != nil else { return }
+        guard outcome == nil, caller != nil else { return }
         let place =
             switch state {
             case .responding: "reading the response of \(endpoint?.name ?? "the endpoint")"
@@ -247,8 +258,7 @@ final class Exchange {
     /// A connection took the request. Runs inside ``EndpointPool``.
     func attemptBegan(on stream: Stream, of connection: UpstreamConnection, endpoint: Endpoint) {
         ticket = nil
-        upstream = stream
-        upstreamConnection = connection
+        task = (Borrowed(connection), Borrowed(stream))
         self.endpoint = endpoint
     }
 
@@ -260,7 +270,7 @@ final class Exchange {
     /// The attempt found no connection: nothing of it was written.
     func attemptUnsent(_ failure: Failure, endpoint: Endpoint?) {
         ticket = nil
-        guard outcome == nil, downstream != nil else { return }
+        guard outcome == nil, caller != nil else { return }
         lastFailure = failure
         unsentAttempts += 1
         if let endpoint {
@@ -277,7 +287,7 @@ final class Exchange {
     /// The exchange was taken off an endpoint that left the set before anything was written; it counts as no attempt.
     func attemptWithdrawn() {
         ticket = nil
-        guard outcome == nil, downstream != nil else { return }
+        guard outcome == nil, caller != nil else { return }
         enqueueOnce()
     }
 
@@ -308,15 +318,16 @@ final class Exchange {
     /// Request bytes were written to the task: the caller may send as many again.
     func upstreamSent(_ count: Int) {
         noteBuffered(-count)
-        if let downstream, let connection { connection.credit(downstream, count) }
+        withCaller { $0.credit($1, count) }
     }
 
     func receiveInformational(_ headers: HeaderBlock) {
-        guard let downstream, let connection, outcome == nil, state == .attempting else {
+        guard let caller, outcome == nil, state == .attempting else {
             worker.blocks.give(headers)
             return
         }
-        guard interim.count < connection.settings.limits.maxInformationalResponses, !headers.isTruncated else {
+        let interimMax = caller.connection.with { $0.settings.limits.maxInformationalResponses }
+        guard interim.count < interimMax, !headers.isTruncated else {
             worker.blocks.give(headers)
             let name = endpoint?.name ?? "the endpoint"
             fail(Failure(.upstreamProtocolError, "\(name) sent too many or too large interim responses"))
@@ -324,27 +335,18 @@ final class Exchange {
         }
         headers.remove(.hopByHop)
         interim.append(headers)
-        connection.submitInformational(headers, on: downstream)
+        withCaller { $0.submitInformational(headers, on: $1) }
     }
 
     /// The final response head; `endStream` for trailers-only and bodiless responses.
     func receiveHead(_ headers: HeaderBlock, endStream: Bool) {
-        guard let downstream, let connection, outcome == nil, state == .attempting else {
+        guard let caller, outcome == nil, state == .attempting else {
             worker.blocks.give(headers)
             return
         }
-        let name = endpoint?.name ?? "the endpoint"
-        guard !headers.isTruncated else {
+        if let failure = flaw(of: headers) {
             worker.blocks.give(headers)
-            fail(
-                Failure(
-                    .responseHeadersTooLarge,
-                    "response headers of \(name) exceed the limit (\(headers.listSize) bytes)"))
-            return
-        }
-        guard let status = headers.status, status >= 200, status <= 599 else {
-            worker.blocks.give(headers)
-            fail(Failure(.upstreamProtocolError, "malformed response of \(name): no valid :status"))
+            fail(failure)
             return
         }
         state = .responding
@@ -352,43 +354,52 @@ final class Exchange {
         // From here on nothing is tried again.
         requestBody.commit()
         headers.remove(.hopByHop)
-        if connection.settings.via { headers.append("via", literal: "2 ekiden") }
-        if endStream {
-            finishWithResponse(headers: headers, trailers: headers)
-            connection.submitResponse(headers, body: nil, on: downstream)
-        } else {
-            connection.submitResponse(headers, body: responseBody, on: downstream)
+        if endStream { finishWithResponse(headers: headers, trailers: headers) }
+        let body = endStream ? nil : responseBody
+        caller.connection.with { connection in
+            if connection.settings.via { headers.append("via", literal: "2 ekiden") }
+            caller.stream.with { connection.submitResponse(headers, body: body, on: $0) }
         }
     }
 
+    /// What is wrong with a response head, if anything.
+    private func flaw(of headers: HeaderBlock) -> Failure? {
+        if headers.isTruncated {
+            let name = endpoint?.name ?? "the endpoint"
+            return Failure(
+                .responseHeadersTooLarge, "response headers of \(name) exceed the limit (\(headers.listSize) bytes)")
+        }
+        if let status = headers.status, status >= 200, status <= 599 { return nil }
+        let name = endpoint?.name ?? "the endpoint"
+        return Failure(.upstreamProtocolError, "malformed response of \(name): no valid :status")
+    }
+
     func receiveResponseData(_ count: Int, from session: Session) {
-        guard downstream != nil, let connection, state == .responding, outcome == nil, let downstream else {
-            if let upstream { session.creditStream(upstream, count) }
+        guard caller != nil, state == .responding, outcome == nil else {
+            task?.stream.with { session.creditStream($0, count) }
             return
         }
         session.takeData(into: responseBody)
         noteBuffered(count)
-        connection.resumeBody(downstream)
+        withCaller { $0.resumeBody($1) }
     }
 
     func receiveResponseEnd(trailers: HeaderBlock?) {
-        guard let downstream, let connection, state == .responding, outcome == nil, let response else {
+        guard caller != nil, state == .responding, outcome == nil, let response else {
             if let trailers { worker.blocks.give(trailers) }
             return
         }
         trailers?.remove(.hopByHop)
         finishWithResponse(headers: response, trailers: trailers)
         responseBody.finish(trailers: trailers)
-        connection.resumeBody(downstream)
+        withCaller { $0.resumeBody($1) }
     }
 
     /// The task's stream is gone.
     /// - Parameter closing: how.
     func upstreamClosed(_ closing: UpstreamClosing) {
-        let endpoint = self.endpoint
-        upstream = nil
-        upstreamConnection = nil
-        if outcome == nil, downstream != nil { afterLoss(closing, endpoint) }
+        task = nil
+        if outcome == nil, caller != nil { afterLoss(closing, endpoint) }
         retireIfOver()
     }
 
@@ -445,7 +456,7 @@ final class Exchange {
     }
 
     private func reply(_ failure: Failure) {
-        guard let downstream, let connection else { return }
+        guard caller != nil else { return }
         state = .responding
         finish(.local(failure))
         let headers = worker.blocks.take()
@@ -454,16 +465,16 @@ final class Exchange {
             responseBody.append(body)
             noteBuffered(body.readableBytes)
             responseBody.finish()
-            connection.submitResponse(headers, body: responseBody, on: downstream)
+            withCaller { $0.submitResponse(headers, body: responseBody, on: $1) }
         } else {
-            connection.submitResponse(headers, body: nil, on: downstream)
+            withCaller { $0.submitResponse(headers, body: nil, on: $1) }
         }
     }
 
     /// A gRPC caller gets trailers that say what happened behind the bytes it already has; others a reset, since a clean
     /// end would be a lie.
     private func failMidResponse(_ failure: Failure) {
-        guard let downstream, let connection else { return }
+        guard caller != nil else { return }
         finish(.local(failure))
         guard isGRPC else {
             resetDownstream(failure.kind == .deadlineExceeded ? .cancel : .internalError)
@@ -472,15 +483,15 @@ final class Exchange {
         let trailers = worker.blocks.take()
         LocalReply.writeTrailers(failure, to: trailers)
         responseBody.finish(trailers: trailers)
-        connection.resumeBody(downstream)
+        withCaller { $0.resumeBody($1) }
     }
 
     private func resetDownstream(_ code: ErrorCode) {
-        if let downstream, let connection { connection.reset(downstream, code) }
+        withCaller { $0.reset($1, code) }
     }
 
     private func cancelAttempt(_ code: ErrorCode) {
-        if let upstream, let upstreamConnection { upstreamConnection.reset(upstream, code) }
+        withTask { $0.reset($1, code) }
         ticket?.cancel()
         ticket = nil
     }
@@ -500,7 +511,9 @@ final class Exchange {
             finish(.http(headers.status ?? 200))
         }
         // A request that is still being sent has its answer: the task need not hear the rest.
-        if let upstream, let upstreamConnection, !upstream.localEnded { upstreamConnection.reset(upstream, .noError) }
+        withTask { connection, stream in
+            if !stream.localEnded { connection.reset(stream, .noError) }
+        }
     }
 
     private func finish(_ outcome: Outcome) {
@@ -534,21 +547,22 @@ final class Exchange {
 
     private func noteBuffered(_ count: Int) {
         // Without a caller nothing is on the account any more.
-        if downstream == nil { return }
+        guard let caller else { return }
         buffered += count
         worker.noteBuffered(count)
-        connection?.noteBuffered(count)
+        caller.connection.with { $0.noteBuffered(count) }
     }
 
     /// What is still held has no reader any more.
     private func dropBuffered() {
+        if buffered == 0 { return }
         worker.noteBuffered(-buffered)
-        connection?.noteBuffered(-buffered)
+        caller?.connection.with { $0.noteBuffered(-buffered) }
         buffered = 0
     }
 
     private func retireIfOver() {
-        guard state != .over, downstream == nil, upstream == nil, !isOnReadyList else { return }
+        guard state != .over, caller == nil, task == nil, !isOnReadyList else { return }
         state = .over
         ticket?.cancel()
         ticket = nil
@@ -568,7 +582,6 @@ final class Exchange {
         }
         request = nil
         response = nil
-        connection = nil
         pool = nil
         endpoint = nil
         tried.removeAll()

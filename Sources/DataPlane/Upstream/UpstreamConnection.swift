@@ -36,8 +36,11 @@ final class UpstreamConnection {
     private let cluster: ClusterPool
     private let settings: ClusterSettings
     private var state = State.connecting
-    private var session: Session?
-    private var transport: Transport?
+    /// Until the connection is closed.
+    private var held: Transport?
+    /// The same, for use on the path of a request.
+    private var transport: Borrowed<Transport>?
+    private var session: Session? { held?.session }
     /// Why the streams that are still open get no answer; set before they are swept.
     private var loss: Failure?
 
@@ -91,8 +94,8 @@ final class UpstreamConnection {
         sessionSettings.maxConcurrentStreams = settings.maxStreamsPerConnection
         let session = Session(role: .client, settings: sessionSettings, blocks: worker.blocks, delegate: self)
         let transport = Transport(session: session, turn: worker.turn, owner: self, speaksFirst: true)
-        self.session = session
-        self.transport = transport
+        held = transport
+        self.transport = Borrowed(transport)
 
         let bound = NIOLoopBound(self, eventLoop: worker.eventLoop)
         var bootstrap = ClientBootstrap(group: worker.eventLoop)
@@ -104,7 +107,7 @@ final class UpstreamConnection {
             .channelOption(.writeBufferWaterMark, value: ReadBuffers.writeWaterMark)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let transport = bound.value.transport {
+                    if let transport = bound.value.held {
                         try channel.pipeline.syncOperations.addHandler(transport)
                     }
                 }
@@ -128,7 +131,7 @@ final class UpstreamConnection {
         case .success:
             guard state == .connecting else {
                 // Its endpoint left meanwhile.
-                transport?.closeNow()
+                held?.closeNow()
                 return
             }
             state = .ready
@@ -142,14 +145,14 @@ final class UpstreamConnection {
             cluster.count(.connectionsActive)
             watchdog = WheelTimer { [unowned self] in check() }
             armWatchdog(now)
-            transport?.markDirty()
+            held?.markDirty()
             pool.slotsAvailable(on: self)
         case .failure(let error):
             let wasConnecting = state == .connecting
             state = .closed
-            transport?.abandon()
+            held?.abandon()
+            held = nil
             transport = nil
-            session = nil
             if wasConnecting { pool.connectionEnded(self, failure: connectFailure(error)) }
             pool.remove(self)
         }
@@ -190,23 +193,31 @@ final class UpstreamConnection {
             // Silence counts from the first stream on.
             lastReadAt = worker.turn.now
         }
-        transport?.markDirty()
+        held?.markDirty()
         return true
     }
 
     func resumeBody(_ stream: Stream) {
-        session?.resumeBody(stream)
-        transport?.markDirty()
+        transport?.with { transport in
+            transport.session.resumeBody(stream)
+            transport.markDirty()
+        }
     }
 
     func reset(_ stream: Stream, _ code: ErrorCode) {
-        session?.reset(stream, code)
-        transport?.markDirty()
+        transport?.with { transport in
+            transport.session.reset(stream, code)
+            transport.markDirty()
+        }
     }
 
     func credit(_ stream: Stream, _ count: Int) {
-        session?.creditStream(stream, count)
-        transport?.markDirty()
+        // None is due on a stream that the task has ended.
+        if stream.remoteEnded { return }
+        transport?.with { transport in
+            transport.session.creditStream(stream, count)
+            transport.markDirty()
+        }
     }
 
     // MARK: Ending
@@ -230,14 +241,14 @@ final class UpstreamConnection {
     private func closeIfDone() {
         guard state == .draining, let session, session.streamCount == 0 else { return }
         session.goAway(.noError)
-        transport?.closeAfterFlush()
+        held?.closeAfterFlush()
     }
 
     /// Gives the connection up: its streams get `failure`.
     private func lose(_ failure: Failure) {
         loss = loss ?? failure
         beginDraining()
-        transport?.closeNow()
+        held?.closeNow()
     }
 
     // MARK: Watching
@@ -265,7 +276,7 @@ final class UpstreamConnection {
                 session.ping()
                 pingSentAt = now
                 pingsWithoutData += 1
-                transport?.markDirty()
+                held?.markDirty()
             }
         } else if now - idleSince >= settings.idleTimeout.nanoseconds {
             beginDraining()
@@ -297,34 +308,34 @@ final class UpstreamConnection {
 // MARK: - Session
 
 extension UpstreamConnection: SessionDelegate {
-    private func exchange(_ stream: Stream) -> Exchange? {
-        // Only exchanges own streams of this session.
-        stream.owner.map { unsafeDowncast($0, to: Exchange.self) }
+    /// The exchange that owns a stream. Only exchanges own streams of this session.
+    @inline(__always)
+    private func withExchange(_ stream: Stream, _ body: (Exchange) -> Void) {
+        stream.uncountedOwner?._withUnsafeGuaranteedRef { body(unsafeDowncast($0, to: Exchange.self)) }
     }
 
     func session(
         _ session: Session, didReceive headers: HeaderBlock, kind: HeaderKind, on stream: Stream, endStream: Bool
     ) {
         pingsWithoutData = 0
-        guard let exchange = exchange(stream) else {
-            worker.blocks.give(headers)
-            return
-        }
-        switch kind {
-        case .informational: exchange.receiveInformational(headers)
-        case .head: exchange.receiveHead(headers, endStream: endStream)
-        case .trailers: exchange.receiveResponseEnd(trailers: headers)
+        if stream.uncountedOwner == nil { worker.blocks.give(headers) }
+        withExchange(stream) { exchange in
+            switch kind {
+            case .informational: exchange.receiveInformational(headers)
+            case .head: exchange.receiveHead(headers, endStream: endStream)
+            case .trailers: exchange.receiveResponseEnd(trailers: headers)
+            }
         }
     }
 
     func session(_ session: Session, didReceiveData count: Int, on stream: Stream) {
         pingsWithoutData = 0
         session.creditConnection(count)
-        exchange(stream)?.receiveResponseData(count, from: session)
+        withExchange(stream) { $0.receiveResponseData(count, from: session) }
     }
 
     func session(_ session: Session, didReceiveEndOf stream: Stream) {
-        exchange(stream)?.receiveResponseEnd(trailers: nil)
+        withExchange(stream) { $0.receiveResponseEnd(trailers: nil) }
     }
 
     func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: Stream) {
@@ -332,7 +343,7 @@ extension UpstreamConnection: SessionDelegate {
     }
 
     func session(_ session: Session, didSendData count: Int, on stream: Stream) {
-        exchange(stream)?.upstreamSent(count)
+        withExchange(stream) { $0.upstreamSent(count) }
     }
 
     func session(_ session: Session, didSendHeadersOn stream: Stream) {}
@@ -340,7 +351,7 @@ extension UpstreamConnection: SessionDelegate {
     func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {
         endpoint.activeStreams.subtract(1, ordering: .relaxed)
         cluster.count(.streamsActive, -1)
-        exchange(stream)?.upstreamClosed(closing(of: stream, code, session))
+        withExchange(stream) { $0.upstreamClosed(closing(of: stream, code, session)) }
         if session.streamCount == 0 { idleSince = session.inputNow }
         if state == .ready {
             pool.slotsAvailable(on: self)
@@ -438,7 +449,7 @@ extension UpstreamConnection: TransportOwner {
             cluster.count(.connectionsActive, -1)
         }
         session?.sweep(.internalError)
-        session = nil
+        held = nil
         self.transport = nil
         if wasReady { pool.connectionEnded(self, failure: nil) }
         pool.remove(self)

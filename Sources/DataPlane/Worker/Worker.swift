@@ -105,11 +105,12 @@ final class Worker {
 
     private func startReady() {
         var index = 0
+        let now = turn.now
         // An attempt may fail at once and enqueue the next one; each is bounded by the exchange's own limits.
         while index < ready.count {
             let exchange = ready[index]
             index += 1
-            exchange.start()
+            exchange.start(now: now)
         }
         ready.removeAll(keepingCapacity: true)
         // What is over a connection's limit for one turn moves up for the next.

@@ -7,7 +7,11 @@ package final class Stream {
     /// The session, until the stream is closed.
     package unowned(unsafe) let session: Session
     /// Whoever serves this stream; the session never looks at it and lets go of it when the stream closes.
-    package var owner: AnyObject?
+    package var owner: AnyObject? {
+        didSet { uncountedOwner = owner.map { Unmanaged.passUnretained($0) } }
+    }
+    /// The owner again, for calls that need no reference of their own: valid while the owner is set.
+    package private(set) var uncountedOwner: Unmanaged<AnyObject>?
 
     /// What is sent on this stream; nil until there is a body to send.
     package internal(set) var body: BodyQueue?

@@ -1,0 +1,119 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Policy
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import DataPlane
+
+/// A data plane on a loopback port in front of scripted tasks.
+struct RelayBench: Sendable {
+    let dataPlane: DataPlane
+    let registry: MetricsRegistry
+    let port: Int
+    private let settings: ClusterSettings
+    private let state: ClusterState
+    private let version = Counter()
+
+    private final class Counter: Sendable {
+        let value = Atomic<Int>(0)
+    }
+
+    static let clusterName = "echo"
+
+    /// Runs `body` with a data plane, then sees to it that nothing is left: no stream, no byte, no connection.
+    static func run(
+        workers: Int = 1, endpoints: [Endpoint], cluster: ClusterSettings = ClusterSettings(),
+        listener: (inout ListenerSettings) -> Void = { _ in }, _ body: (RelayBench) async throws -> Void
+    ) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: workers)
+        let registry = MetricsRegistry()
+        let dataPlane = try await DataPlane(
+            group: group, registry: registry, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        var settings = ListenerSettings(name: "mesh", address: .ip(host: "127.0.0.1", port: 0))
+        listener(&settings)
+        let bound = try await dataPlane.listen([settings])
+        guard case .ip(_, let port)? = bound.first?.address else { return }
+        let bench = RelayBench(dataPlane: dataPlane, registry: registry, port: port, settings: cluster)
+        try await bench.publish(endpoints)
+        do {
+            try await body(bench)
+            try await bench.expectQuiet(endpoints)
+        } catch {
+            await bench.end(group)
+            throw error
+        }
+        await bench.end(group)
+    }
+
+    private init(dataPlane: DataPlane, registry: MetricsRegistry, port: Int, settings: ClusterSettings) {
+        self.dataPlane = dataPlane
+        self.registry = registry
+        self.port = port
+        self.settings = settings
+        state = ClusterState(id: 1)
+    }
+
+    private func end(_ group: MultiThreadedEventLoopGroup) async {
+        await dataPlane.stopListening()
+        dataPlane.endNow()
+        try? await group.shutdownGracefully()
+        // Connections that the shutdown closes still speak to their workers.
+        withExtendedLifetime(dataPlane) {}
+    }
+
+    /// Makes these the cluster's endpoints, on every worker.
+    func publish(_ endpoints: [Endpoint], resolution: Cluster.Resolution = .resolved) async throws {
+        let version = version.value.add(1, ordering: .relaxed).newValue
+        let cluster = Cluster(
+            name: Self.clusterName, settings: settings, endpoints: endpoints, resolution: resolution, state: state)
+        try await dataPlane.publishAndWait(
+            Snapshot(
+                version: version,
+                routes: RouteTable([Route(name: "echo", path: .prefix(Array("/echo.".utf8)), clusterIndex: 0)]),
+                clusters: [cluster]))
+    }
+
+    func connect() async throws -> Caller {
+        try await Caller.connect(to: port)
+    }
+
+    /// The cluster's counter, over all workers.
+    func count(_ metric: ClusterMetric) -> Int {
+        registry.clusterTotals().first { $0.cluster == Self.clusterName }?.cells[metric.rawValue] ?? 0
+    }
+
+    func count(localReply kind: Failure.Kind) -> Int {
+        registry.clusterTotals().first?.cells[ClusterMetric.cell(localReply: kind)] ?? 0
+    }
+
+    /// Every slot that was leased is returned, and every byte given back.
+    func expectQuiet(_ endpoints: [Endpoint]) async throws {
+        func left() -> [String: Int] {
+            var left = [
+                "active streams": registry.total(.downstreamStreamsActive),
+                "buffered bytes": registry.total(.bufferedBytes),
+                "upstream streams": count(.streamsActive),
+                "pending streams": count(.pendingStreams),
+            ]
+            for endpoint in endpoints { left[endpoint.name] = endpoint.activeStreams.load(ordering: .relaxed) }
+            return left.filter { $0.value != 0 }
+        }
+        let isQuiet = try await eventually { left().isEmpty }
+        #expect(isQuiet, "left over: \(left())")
+        #expect(registry.total(.invariantViolations) == 0)
+    }
+}
+
+/// Waits for something that another thread brings about and tells nobody of.
+/// - Returns: false when it has not come true in five seconds.
+func eventually(_ condition: () throws -> Bool) async throws -> Bool {
+    let end = ContinuousClock.now + .seconds(5)
+    while ContinuousClock.now < end {
+        if try condition() { return true }
+        try await Task.sleep(for: .milliseconds(1))
+    }
+    return try condition()
+}
