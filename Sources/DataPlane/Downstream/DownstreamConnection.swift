@@ -28,6 +28,8 @@ final class DownstreamConnection {
 
     private let acceptedAt: Int64
     private var lastActivityAt: Int64
+    /// The header block that had begun and not ended at the end of the last read, and since when.
+    private var headerBlockNumber = 0
     private var headerBlockSince: Int64?
     private var stallCheckedAt: Int64
     private var watchdog: WheelTimer?
@@ -105,11 +107,17 @@ final class DownstreamConnection {
     /// Notes body bytes held for an exchange of this connection (or let go, negative).
     func noteBuffered(_ count: Int) {
         bufferedBytes += count
-        if owedCredit > 0, !isOverBudget {
-            session?.creditConnection(owedCredit)
-            owedCredit = 0
-            held?.markDirty()
-        }
+        if owedCredit > 0 { _ = repay() }
+    }
+
+    /// Gives the connection credit that was held back, if there is room again.
+    /// - Returns: whether nothing is owed any more.
+    func repay() -> Bool {
+        if isOverBudget { return false }
+        session?.creditConnection(owedCredit)
+        owedCredit = 0
+        held?.markDirty()
+        return true
     }
 
     private var isOverBudget: Bool {
@@ -207,7 +215,7 @@ final class DownstreamConnection {
             transport.closeNow()
             return
         }
-        if session.streamCount == 0, now - lastActivityAt >= limits.idleTimeout.nanoseconds {
+        if drainTimer == nil, session.streamCount == 0, now - lastActivityAt >= limits.idleTimeout.nanoseconds {
             worker.count(.killedIdle)
             drain()
         }
@@ -233,7 +241,10 @@ final class DownstreamConnection {
         guard let watchdog, let session else { return }
         let limits = settings.limits
         var next = now + limits.streamWriteStall.nanoseconds / Self.stallChecks
-        if session.streamCount == 0 { next = lastActivityAt + limits.idleTimeout.nanoseconds }
+        if session.streamCount == 0, drainTimer == nil {
+            // Streams that begin meanwhile are looked at with the stall check's delay at most.
+            next = min(next, lastActivityAt + limits.idleTimeout.nanoseconds)
+        }
         if !session.settingsReceived {
             next = acceptedAt + limits.prefaceTimeout.nanoseconds
         } else if !session.settingsAcknowledged {
@@ -262,6 +273,7 @@ extension DownstreamConnection: SessionDelegate {
 
     func session(_ session: Session, didReceiveData count: Int, on stream: Stream) {
         if isOverBudget {
+            if owedCredit == 0 { worker.noteIndebted(self) }
             owedCredit += count
         } else {
             session.creditConnection(count)
@@ -297,7 +309,7 @@ extension DownstreamConnection: SessionDelegate {
     func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {
         withExchange(stream) { $0.downstreamClosed() }
         if stream.resetByPeer == nil { _ = resets.note(isPremature: false, now: session.inputNow) }
-        if session.streamCount == 0 { lastActivityAt = session.inputNow }
+        if session.streamCount == 0 { lastActivityAt = worker.turn.now }
     }
 
     func sessionDidReceiveSettings(_ session: Session) {}
@@ -324,7 +336,8 @@ extension DownstreamConnection: TransportOwner {
         worker.count(.downstreamBytesReceived, count)
         guard let session else { return }
         if session.isInHeaderBlock {
-            if headerBlockSince == nil {
+            if headerBlockSince == nil || headerBlockNumber != session.headerBlocks {
+                headerBlockNumber = session.headerBlocks
                 headerBlockSince = now
                 armWatchdog(now)
             }

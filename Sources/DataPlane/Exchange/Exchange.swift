@@ -56,12 +56,11 @@ final class Exchange {
     // The response.
     private var response: HeaderBlock?
     private var interim: [HeaderBlock] = []
-    private var responseTrailers: HeaderBlock?
     let responseBody = BodyQueue()
     private var outcome: Outcome?
     private(set) var startedAt: Int64 = 0
     private var deadlineTimer: WheelTimer?
-    private var deadlineText = ""
+    private var timeout: Int64 = 0
     /// Response bytes passed on as of the last look of ``stallRounds(max:)``, and looks without progress in a row.
     private var stallMark = 0
     private var stallCount = 0
@@ -125,8 +124,12 @@ final class Exchange {
     }
 
     func receiveRequestEnd(trailers: HeaderBlock?) {
+        trailers?.remove(.hopByHop)
         if let trailers, requestIsDiscarded || requestBody.isFinished {
             worker.blocks.give(trailers)
+        } else if let trailers, trailers.isTruncated {
+            worker.blocks.give(trailers)
+            fail(Failure(.requestHeadersTooLarge, "request trailers exceed the limit"))
         } else {
             requestBody.finish(trailers: trailers)
         }
@@ -236,7 +239,7 @@ final class Exchange {
         if isGRPC, let text = request.value(.grpcTimeout) { timeout = GRPCTimeout.nanoseconds(text.span) }
         if timeout == nil, let configured = settings.timeout { timeout = min(configured.nanoseconds, 1 << 58) }
         guard let timeout else { return }
-        deadlineText = "\(Double(timeout / 1_000_000) / 1_000) s"
+        self.timeout = timeout
         let timer = deadlineTimer ?? WheelTimer { [unowned self] in deadlinePassed() }
         deadlineTimer = timer
         worker.timers.arm(timer, at: startedAt + timeout)
@@ -252,7 +255,7 @@ final class Exchange {
         fail(
             Failure(
                 .deadlineExceeded,
-                "deadline of \(deadlineText) passed while \(place) (cluster \(pool?.cluster.name ?? "-"))"))
+                "deadline of \(Double(timeout / 1_000_000) / 1_000) s passed while \(place) (cluster \(pool?.cluster.name ?? "-"))"))
     }
 
     /// A connection took the request. Runs inside ``EndpointPool``.
@@ -293,10 +296,8 @@ final class Exchange {
 
     private func tryElsewhere(_ pool: ClusterPool) -> Bool {
         let isLeft = pool.cluster.endpoints.contains { !tried.contains($0) }
-        guard isLeft, requestBody.isReplayable || !requestHasBody || requestBody.held == requestBody.pending else {
-            return false
-        }
-        if requestHasBody, requestBody.isReplayable { rewindRequest() }
+        guard isLeft, !requestHasBody || requestBody.canStartOver else { return false }
+        if requestHasBody { rewindRequest() }
         enqueueOnce()
         return true
     }
@@ -305,6 +306,7 @@ final class Exchange {
         let before = requestBody.pending
         requestBody.rewind()
         noteBuffered(requestBody.pending - before)
+        sentInAttempt = 0
     }
 
     private func enqueueOnce() {
@@ -318,7 +320,12 @@ final class Exchange {
     /// Request bytes were written to the task: the caller may send as many again.
     func upstreamSent(_ count: Int) {
         noteBuffered(-count)
-        withCaller { $0.credit($1, count) }
+        // What a replay sends again was credited when it was sent first.
+        sentInAttempt += count
+        let new = sentInAttempt - credited
+        guard new > 0 else { return }
+        credited += new
+        withCaller { $0.credit($1, new) }
     }
 
     func receiveInformational(_ headers: HeaderBlock) {
@@ -389,6 +396,13 @@ final class Exchange {
             if let trailers { worker.blocks.give(trailers) }
             return
         }
+        if let trailers, trailers.isTruncated {
+            let size = trailers.listSize
+            worker.blocks.give(trailers)
+            let name = endpoint?.name ?? "the endpoint"
+            fail(Failure(.responseHeadersTooLarge, "response trailers of \(name) exceed the limit (\(size) bytes)"))
+            return
+        }
         trailers?.remove(.hopByHop)
         finishWithResponse(headers: response, trailers: trailers)
         responseBody.finish(trailers: trailers)
@@ -412,6 +426,9 @@ final class Exchange {
             passOnReset(.noError)
         case .unsent(let failure):
             attemptUnsent(failure, endpoint: endpoint)
+        case .refused where state == .responding:
+            endpoint?.failuresTotal.add(1, ordering: .relaxed)
+            fail(Failure(.connectionLost, "\(name) refused the stream after it had answered"))
         case .refused(let failure):
             endpoint?.failuresTotal.add(1, ordering: .relaxed)
             lastFailure = failure
@@ -544,6 +561,9 @@ final class Exchange {
     }
 
     private var buffered = 0
+    /// Request bytes written in this attempt, and those that the caller got credit for.
+    private var sentInAttempt = 0
+    private var credited = 0
 
     private func noteBuffered(_ count: Int) {
         // Without a caller nothing is on the account any more.
@@ -592,6 +612,8 @@ final class Exchange {
         requestHasBody = false
         isGRPC = false
         isHead = false
+        sentInAttempt = 0
+        credited = 0
         stallMark = 0
         stallCount = 0
         responseBytesSent = 0

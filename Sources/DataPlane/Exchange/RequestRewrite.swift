@@ -15,14 +15,16 @@ enum RequestRewrite {
         case .remove: request.remove(.forwardedFor)
         case .replace:
             request.remove(.forwardedFor)
-            request.append("x-forwarded-for", connection.peerAddress.utf8)
+            appendCaller(to: request, connection)
         case .append:
-            if let before = request.value(.forwardedFor) {
-                request.replace(.forwardedFor, Array(before) + Array(", \(connection.peerAddress)".utf8))
-            } else {
-                request.append("x-forwarded-for", connection.peerAddress.utf8)
-            }
+            // Always a new last field: what a caller sent stays to the left of what is known.
+            appendCaller(to: request, connection)
         }
         if connection.settings.via { request.append("via", literal: "2 ekiden") }
+    }
+    /// Callers on a Unix socket have no address.
+    private static func appendCaller(to request: HeaderBlock, _ connection: DownstreamConnection) {
+        guard !connection.peerAddress.isEmpty else { return }
+        request.append("x-forwarded-for", connection.peerAddress.utf8)
     }
 }

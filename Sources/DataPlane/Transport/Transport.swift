@@ -37,6 +37,8 @@ package final class Transport: ChannelInboundHandler {
 
     /// Bytes of one write.
     private static let writeSize = 128 * 1024
+    /// After a write below this, memory of a burst is let go.
+    private static let smallWrite = 4 * 1024
     /// Writes of one connection in one turn: then the others have theirs.
     private static let writesPerTurn = 8
     /// After the last word: how long to go on reading so that unread bytes do not turn our close into a TCP reset that
@@ -151,6 +153,7 @@ package final class Transport: ChannelInboundHandler {
             context.writeAndFlush(wrapOutboundOut(session.output), promise: nil)
             // The channel has let go of the buffer if it could write all of it, and then this keeps the memory.
             session.output.clear()
+            if count < Self.smallWrite { session.trimOutput() }
             owner?.transport(self, didWrite: count)
             if !isMore { break }
             writes += 1
@@ -158,6 +161,10 @@ package final class Transport: ChannelInboundHandler {
                 markDirty()
                 return
             }
+        }
+        if session.isBroken {
+            closeNow()
+            return
         }
         if context.channel.isWritable || isClosing, isClosing || session.isDone { linger(context) }
     }
@@ -168,6 +175,11 @@ package final class Transport: ChannelInboundHandler {
         if isLingering { return }
         isLingering = true
         isClosing = true
+        if speaksFirst {
+            // A server reads our GOAWAY or it does not; our streams need to know at once.
+            closeNow()
+            return
+        }
         context.close(mode: .output, promise: nil)
         let bound = NIOLoopBound(self, eventLoop: turn.eventLoop)
         turn.eventLoop.scheduleTask(in: Self.lingerTime) { bound.value.closeNow() }

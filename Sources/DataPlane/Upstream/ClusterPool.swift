@@ -45,6 +45,7 @@ final class ClusterPool {
 
     /// The cluster left the configuration.
     func retire() {
+        if let noEndpointTimer { worker.timers.cancel(noEndpointTimer) }
         for pool in endpoints { pool.retire() }
         endpoints = []
         while let exchange = waiting.pop() { exchange.fail(noEndpoint) }

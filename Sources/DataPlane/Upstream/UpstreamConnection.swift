@@ -48,6 +48,10 @@ final class UpstreamConnection {
     private var connectedAt: Int64 = 0
     private var lastReadAt: Int64 = 0
     private var idleSince: Int64 = 0
+    /// Since when something was sent to which nothing came back: a task that answers nothing at all is silent from here on,
+    /// however many streams came and went meanwhile.
+    private var awaitingSince: Int64?
+    private var isClosing = false
     private var pingSentAt: Int64?
     /// PINGs since the task last sent a HEADERS or DATA frame: more than two anger it (gRFC A8).
     private var pingsWithoutData = 0
@@ -139,7 +143,6 @@ final class UpstreamConnection {
             connectedAt = now
             lastReadAt = now
             idleSince = now
-            endpoint.recordConnectSuccess()
             endpoint.connections.add(1, ordering: .relaxed)
             cluster.count(.connections)
             cluster.count(.connectionsActive)
@@ -189,10 +192,7 @@ final class UpstreamConnection {
         endpoint.streamsTotal.add(1, ordering: .relaxed)
         cluster.count(.streamsActive)
         exchange.attemptBegan(on: stream, of: self, endpoint: endpoint)
-        if session.streamCount == 1 {
-            // Silence counts from the first stream on.
-            lastReadAt = worker.turn.now
-        }
+        if awaitingSince == nil { awaitingSince = worker.turn.now }
         held?.markDirty()
         return true
     }
@@ -231,15 +231,17 @@ final class UpstreamConnection {
         beginDraining()
     }
 
-    private func beginDraining() {
+    /// - Parameter failure: why no stream can go to the endpoint at all; nil when it works and only this connection ends.
+    private func beginDraining(_ failure: Failure? = nil) {
         guard state == .ready else { return }
         state = .draining
-        pool.connectionEnded(self, failure: nil)
+        pool.connectionEnded(self, failure: failure)
         closeIfDone()
     }
 
     private func closeIfDone() {
-        guard state == .draining, let session, session.streamCount == 0 else { return }
+        guard state == .draining, !isClosing, let session, session.streamCount == 0 else { return }
+        isClosing = true
         session.goAway(.noError)
         held?.closeAfterFlush()
     }
@@ -247,8 +249,13 @@ final class UpstreamConnection {
     /// Gives the connection up: its streams get `failure`.
     private func lose(_ failure: Failure) {
         loss = loss ?? failure
-        beginDraining()
+        beginDraining(session?.settingsReceived == true ? nil : connectFailure(failure))
         held?.closeNow()
+    }
+
+    /// A loss before the task has said a word of HTTP/2 is a connect that failed; with the names that its message lacks.
+    private func connectFailure(_ loss: Failure) -> Failure {
+        Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)")
     }
 
     // MARK: Watching
@@ -258,9 +265,7 @@ final class UpstreamConnection {
         guard let session, state == .ready || state == .draining else { return }
         let now = worker.turn.now
         if !session.settingsReceived, now - connectedAt >= settings.settingsTimeout.nanoseconds {
-            let failure = Failure(.connectFailure, "accepted the connection but sent no SETTINGS")
-            pool.connectionEnded(self, failure: failure)
-            lose(failure)
+            lose(Failure(.connectFailure, "accepted the connection but sent no SETTINGS"))
             return
         }
         if let pingSentAt {
@@ -271,8 +276,8 @@ final class UpstreamConnection {
                 lose(Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)"))
                 return
             }
-        } else if session.streamCount > 0 {
-            if now - lastReadAt >= keepaliveInterval {
+        } else if let since = silentSince {
+            if now - since >= keepaliveInterval {
                 session.ping()
                 pingSentAt = now
                 pingsWithoutData += 1
@@ -285,6 +290,11 @@ final class UpstreamConnection {
         armWatchdog(now)
     }
 
+    /// Since when the task has been silent although it should speak; nil on a connection at rest.
+    private var silentSince: Int64? {
+        awaitingSince ?? (session?.streamCount ?? 0 > 0 ? lastReadAt : nil)
+    }
+
     private var keepaliveInterval: Int64 {
         pingsWithoutData < Self.pingsWithoutDataMax ? settings.keepaliveInterval.nanoseconds : Self.patientKeepalive
     }
@@ -294,8 +304,8 @@ final class UpstreamConnection {
         var next: Int64
         if let pingSentAt {
             next = pingSentAt + settings.keepaliveTimeout.nanoseconds
-        } else if session.streamCount > 0 {
-            next = lastReadAt + keepaliveInterval
+        } else if let since = silentSince {
+            next = since + keepaliveInterval
         } else {
             // A stream that starts meanwhile is looked at with the keepalive's delay at most.
             next = min(idleSince + settings.idleTimeout.nanoseconds, now + keepaliveInterval)
@@ -352,7 +362,7 @@ extension UpstreamConnection: SessionDelegate {
         endpoint.activeStreams.subtract(1, ordering: .relaxed)
         cluster.count(.streamsActive, -1)
         withExchange(stream) { $0.upstreamClosed(closing(of: stream, code, session)) }
-        if session.streamCount == 0 { idleSince = session.inputNow }
+        if session.streamCount == 0 { idleSince = worker.turn.now }
         if state == .ready {
             pool.slotsAvailable(on: self)
         } else {
@@ -364,13 +374,11 @@ extension UpstreamConnection: SessionDelegate {
         if stream.remoteEnded { return .completed }
         if let loss {
             if !stream.headersSent {
-                return .unsent(
-                    Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)"))
+                return .unsent(connectFailure(loss))
             }
             if !session.settingsReceived {
                 // SETTINGS is the first thing an HTTP/2 server sends: this one has processed nothing.
-                return .unsent(
-                    Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)"))
+                return .unsent(connectFailure(loss))
             }
             return .failed(loss)
         }
@@ -388,6 +396,7 @@ extension UpstreamConnection: SessionDelegate {
     }
 
     func sessionDidReceiveSettings(_ session: Session) {
+        endpoint.recordConnectSuccess()
         if state == .ready { pool.slotsAvailable(on: self) }
     }
 
@@ -422,6 +431,7 @@ extension UpstreamConnection: SessionDelegate {
 extension UpstreamConnection: TransportOwner {
     func transport(_ transport: Transport, didRead count: Int, now: Int64) {
         lastReadAt = now
+        awaitingSince = nil
         cluster.count(.bytesReceived, count)
         if state == .draining { closeIfDone() }
     }
@@ -431,8 +441,9 @@ extension UpstreamConnection: TransportOwner {
     }
 
     func transport(_ transport: Transport, didFail error: SessionError) {
-        loss = loss ?? Failure(.upstreamProtocolError, "broke HTTP/2: \(error)")
-        beginDraining()
+        let failure = Failure(.upstreamProtocolError, "broke HTTP/2: \(error)")
+        loss = loss ?? failure
+        beginDraining(session?.settingsReceived == true ? nil : connectFailure(failure))
     }
 
     func transportDidClose(_ transport: Transport, error: (any Error)?) {
@@ -442,7 +453,9 @@ extension UpstreamConnection: TransportOwner {
         }
         let wasReady = state == .ready
         if let watchdog { worker.timers.cancel(watchdog) }
-        loss = loss ?? Failure(.connectionLost, "closed the connection before the response was complete")
+        let lost = loss ?? Failure(.connectionLost, "closed the connection before the response was complete")
+        loss = lost
+        let hadSpoken = session?.settingsReceived == true
         state = .closed
         if connectedAt != 0 {
             endpoint.connections.subtract(1, ordering: .relaxed)
@@ -451,7 +464,7 @@ extension UpstreamConnection: TransportOwner {
         session?.sweep(.internalError)
         held = nil
         self.transport = nil
-        if wasReady { pool.connectionEnded(self, failure: nil) }
+        if wasReady { pool.connectionEnded(self, failure: hadSpoken ? nil : connectFailure(lost)) }
         pool.remove(self)
     }
 }

@@ -128,6 +128,11 @@ package final class WheelTimer {
         self.action = action
     }
 
+    deinit {
+        // Armed timers are not held: an owner that forgot to cancel must not leave a dangling link behind.
+        if isArmed { unlink() }
+    }
+
     package var isArmed: Bool { next != nil }
 
     // A sentinel's list is a ring; nil links mean a ring of one.

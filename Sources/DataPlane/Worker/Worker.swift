@@ -33,6 +33,7 @@ final class Worker {
     private var ready: ContiguousArray<Exchange> = []
     /// Connections that brought requests in this turn.
     private var starting: ContiguousArray<DownstreamConnection> = []
+    private var indebted: [DownstreamConnection] = []
     /// Exchanges that ended in this turn.
     private var ended: ContiguousArray<Exchange> = []
     private var spare: ContiguousArray<Exchange> = []
@@ -135,6 +136,19 @@ final class Worker {
     func noteBuffered(_ count: Int) {
         bufferedBytes += count
         self.count(.bufferedBytes, count)
+        if count < 0, !indebted.isEmpty, !isOverBufferBudget { repayIndebted() }
+    }
+
+    /// Notes a connection whose credit is held back while too much is buffered.
+    func noteIndebted(_ connection: DownstreamConnection) {
+        indebted.append(connection)
+    }
+
+    /// A connection that may not send any more has no event of its own that would set it going again.
+    private func repayIndebted() {
+        let owing = indebted
+        indebted.removeAll()
+        for connection in owing where !connection.repay() { indebted.append(connection) }
     }
 
     var isOverBufferBudget: Bool { bufferedBytes > bufferBudget }

@@ -29,6 +29,12 @@ package final class BodyQueue {
     package private(set) var trailers: HeaderBlock?
 
     private var replayLimit = 0
+    private var wasRead = false
+    /// What takes the place of a chunk that was read. (`ByteBuffer()` belongs to the whole process.)
+    private let empty = ByteBufferAllocator().buffer(capacity: 1)
+
+    /// Whether an attempt can begin at the first byte: all of it is held, or nothing was read yet.
+    package var canStartOver: Bool { isReplayable || !wasRead }
 
     /// Bytes below this are gathered; from it on the slice is kept.
     private static let gatherBelow = 2048
@@ -83,7 +89,9 @@ package final class BodyQueue {
 
     /// Starts over from the first byte. Only while ``isReplayable``.
     package func rewind() {
-        precondition(isReplayable, "rewind of a body that is not held")
+        precondition(canStartOver, "rewind of a body that is not held")
+        if !wasRead { return }
+        wasRead = false
         head = 0
         headOffset = 0
         pending = held
@@ -96,6 +104,7 @@ package final class BodyQueue {
         held = 0
         isFinished = false
         isReplayable = false
+        wasRead = false
         defer { trailers = nil }
         return trailers
     }
@@ -103,6 +112,7 @@ package final class BodyQueue {
     /// Copies the next `count` bytes to the end of `output`. `count` is at most ``pending``.
     func read(_ count: Int, into output: inout ByteBuffer) {
         precondition(count <= pending)
+        if count > 0 { wasRead = true }
         var left = count
         while left > 0 {
             if headOffset == chunks[head].readableBytes { nextChunk() }
@@ -122,7 +132,7 @@ package final class BodyQueue {
 
     /// Takes everything that waits as one buffer: for readers that are no HTTP/2 leg.
     package func readAll() -> ByteBuffer {
-        var all = ByteBuffer()
+        var all = ByteBufferAllocator().buffer(capacity: max(pending, 1))
         read(pending, into: &all)
         return all
     }
@@ -150,7 +160,7 @@ package final class BodyQueue {
         head += 1
         headOffset = 0
         guard !isReplayable else { return }
-        chunks[head - 1] = ByteBuffer()
+        chunks[head - 1] = empty
         if head >= 64 {
             chunks.removeFirst(head)
             head = 0

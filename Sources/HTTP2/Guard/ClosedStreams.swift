@@ -17,21 +17,26 @@ struct ClosedStreams {
     private var next = 0
     private var skippedRanges: [ClosedRange<Int32>] = []
 
-    static let ringSize = 64
+    /// Streams remembered: as many as can be open at a time, so that what was in flight on them when we reset them is known.
+    private let ringSize: Int
     static let skippedRangesMax = 64
 
+    init(streams: Int) {
+        ringSize = min(max(streams, 64), 1_024)
+    }
+
     mutating func insert(_ id: Int32, _ ending: Ending) {
-        if ring.count < Self.ringSize {
+        if ring.count < ringSize {
             ring.append((id, ending))
         } else {
             ring[next] = (id, ending)
-            next = (next + 1) % Self.ringSize
+            next = (next + 1) % ringSize
         }
     }
 
     /// Notes that ids between two that were opened were never used.
     mutating func noteOpened(_ id: Int32, after previous: Int32) {
-        guard id > previous + 2 else { return }
+        guard id - previous > 2 else { return }
         if skippedRanges.count == Self.skippedRangesMax { skippedRanges.removeFirst() }
         skippedRanges.append((previous + 1)...(id - 1))
     }

@@ -65,8 +65,10 @@ struct FrameScanner {
         prefaceLeft = expectsPreface ? Self.prefaceLength : 0
     }
 
-    /// Whether the scanner stands between two frames.
-    var isBetweenFrames: Bool { headerBytes == 0 && payloadLeft == 0 && prefaceLeft == 0 }
+    /// Whether a frame of a header block has begun and not ended.
+    var isInsideHeaderFrame: Bool {
+        payloadLeft > 0 && (current.type == FrameType.headers || current.type == FrameType.continuation)
+    }
 
     /// Goes on from `position` to the next thing worth telling.
     mutating func next(in bytes: UnsafeRawBufferPointer, position: inout Int) -> Step {

@@ -7,7 +7,7 @@ struct FrameWatch {
     var scanner: FrameScanner
     private let role: Session.Role
     private let settings: SessionSettings
-    private var closed = ClosedStreams()
+    private var closed: ClosedStreams
     private var glitches: TokenBucket
     private var provokedResets: TokenBucket
     private var provokedTooOften = false
@@ -22,6 +22,8 @@ struct FrameWatch {
 
     /// Whether a header block has begun and not ended.
     private(set) var isInHeaderBlock = false
+    /// Header blocks begun so far.
+    private(set) var headerBlocks = 0
     private var blockBytes = 0
     private var continuations = 0
     private var emptyDataInRow = 0
@@ -36,6 +38,7 @@ struct FrameWatch {
         self.role = role
         self.settings = settings
         scanner = FrameScanner(expectsPreface: role == .server)
+        closed = ClosedStreams(streams: settings.maxConcurrentStreams)
         glitches = TokenBucket(burst: settings.glitchBurst, ratePerSecond: settings.glitchRate)
         provokedResets = TokenBucket(burst: settings.provokedResetBurst, ratePerSecond: settings.provokedResetRate)
     }
@@ -109,10 +112,12 @@ struct FrameWatch {
 
     private mutating func inspectHeaders(_ frame: FrameScanner.Frame, _ session: Session) -> SessionError? {
         isInHeaderBlock = !frame.has(FrameScanner.Flag.endHeaders)
+        headerBlocks += 1
         blockBytes = frame.length
         continuations = 0
         let id = frame.streamID
-        if role == .server, id > highestID {
+        // Even ids are the library's to refuse.
+        if role == .server, id > highestID, id & 1 == 1 {
             closed.noteOpened(id, after: highestID)
             highestID = id
             freshID = id

@@ -40,6 +40,14 @@ enum Callbacks {
             }
             return 0
         }
+        nghttp2_session_callbacks_set_before_frame_send_callback(callbacks) { _, frame, user in
+            guard let frame, let user else { return callbackFailure }
+            let header = frame.pointee.hd
+            if UInt32(header.type) == NGHTTP2_HEADERS.rawValue {
+                Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onHeadersLeave(header.stream_id) }
+            }
+            return 0
+        }
         nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
             guard let frame, let user else { return callbackFailure }
             Unmanaged<Session>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.onFrameSent(frame) }

@@ -20,7 +20,7 @@ package final class LibraryMemory {
     private static let granule = 32
     private static let classCount = 64
     private static let headerSize = 16
-    private static let blocksPerListMax = 4_096
+    private static let bytesPerListMax = 512 * 1_024
     /// The class of blocks that come from and go to the general allocator.
     private static let unlisted = classCount
 
@@ -83,7 +83,7 @@ package final class LibraryMemory {
         let sizeClass = (block - headerSize).load(as: Int.self)
         if sizeClass < classCount, let user {
             let lists = user.assumingMemoryBound(to: FreeList.self)
-            if lists[sizeClass].count < blocksPerListMax {
+            if lists[sizeClass].count * (sizeClass + 1) * granule < bytesPerListMax {
                 block.storeBytes(of: lists[sizeClass].head, as: UnsafeMutableRawPointer?.self)
                 lists[sizeClass].head = block
                 lists[sizeClass].count += 1

@@ -129,16 +129,18 @@ extension Session {
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
             watch.noteSent(data: false)
-            if let stream = stream(header.stream_id), !stream.headersSent {
-                stream.headersSent = true
-                delegate.session(self, didSendHeadersOn: stream)
-            }
+            stopEarlyAnswered(header)
         case NGHTTP2_DATA.rawValue:
             watch.noteSent(data: true)
+            stopEarlyAnswered(header)
         case NGHTTP2_RST_STREAM.rawValue:
             let code = ErrorCode(rawValue: frame.pointee.rst_stream.error_code)
             // A stream that we did not reset ourselves was reset by the library because of what the peer sent.
-            let provoked = stream(header.stream_id).map { !$0.resetByUs } ?? (code != .cancel && code != .noError)
+            // Streams above a limit that the peer could not know yet are no fault of its.
+            let isEarly = code == .refusedStream && !settingsAcknowledged
+            let provoked =
+                !isEarly
+                && (stream(header.stream_id).map { !$0.resetByUs } ?? (code != .cancel && code != .noError))
             if provoked { watch.noteProvokedReset(now: inputNow) }
             delegate.session(self, didSendReset: code, on: header.stream_id, provoked: provoked)
         default:
@@ -146,9 +148,27 @@ extension Session {
         }
     }
 
+    /// A server that has answered in full before the request ended asks the client to stop (RFC 9113, 8.1).
+    private func stopEarlyAnswered(_ header: nghttp2_frame_hd) {
+        guard role == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
+            let stream = stream(header.stream_id), !stream.remoteEnded
+        else { return }
+        reset(stream, .noError)
+    }
+
+    /// HEADERS are about to be written. (The library tells of a written frame only when it is asked for the next one.)
+    func onHeadersLeave(_ id: Int32) {
+        guard let stream = stream(id), !stream.headersSent else { return }
+        stream.headersSent = true
+        delegate.session(self, didSendHeadersOn: stream)
+    }
+
     func onFrameNotSent(_ frame: UnsafePointer<nghttp2_frame>, _ code: Int32) {
         let header = frame.pointee.hd
         guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = stream(header.stream_id) else { return }
+        // A request that never left: the library closes the stream itself, and a reset would name a stream that the peer
+        // has never seen.
+        if frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST { return }
         // The library drops a block that it can't send without closing the stream: the peer would wait for ever.
         reset(stream, .internalError)
     }

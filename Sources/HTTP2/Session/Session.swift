@@ -34,7 +34,7 @@ package final class Session {
     var dataStream: (id: Int32, stream: Unmanaged<Stream>)?
     /// The DATA bytes of the running callback, and the buffer they lie in.
     var data = UnsafeRawBufferPointer(start: nil, count: 0)
-    var input = ByteBuffer()
+    var input: ByteBuffer?
     /// When the bytes that are being read came; nanoseconds of the monotonic clock.
     package internal(set) var inputNow: Int64 = 0
 
@@ -44,6 +44,8 @@ package final class Session {
     /// The library's last words about an error, for messages.
     var lastLibraryError = ""
     package internal(set) var isTerminated = false
+    /// The library can't go on (out of memory): close the connection, nothing more can be said.
+    package private(set) var isBroken = false
     /// After a sweep the library's pointers to streams dangle: it must not be asked for frames any more.
     private var isSwept = false
     package internal(set) var goAwayReceived = false
@@ -55,7 +57,7 @@ package final class Session {
         self.settings = settings
         self.blocks = blocks
         self.delegate = delegate
-        self.output = ByteBuffer()
+        self.output = Self.makeOutput()
         self.watch = FrameWatch(role: role, settings: settings)
         self.raw = LibrarySession.make(role: role, settings: settings, memory: blocks.memory)
         nghttp2_session_set_user_data(raw, Unmanaged.passUnretained(self).toOpaque())
@@ -76,7 +78,7 @@ package final class Session {
         if isTerminated { return }
         input = buffer
         inputNow = now
-        defer { input = ByteBuffer() }
+        defer { input = nil }
         let error = buffer.withUnsafeReadableBytes { bytes in receive(bytes) }
         if let error {
             terminate(error.code)
@@ -133,10 +135,20 @@ package final class Session {
 
     /// Moves the DATA of the running ``SessionDelegate/session(_:didReceiveData:on:)`` into a queue.
     package func takeData(into queue: BodyQueue) {
-        queue.append(data, in: input)
+        if let input { queue.append(data, in: input) }
     }
 
     // MARK: Bytes out
+
+    /// `ByteBuffer()` would be NIO's one empty buffer of the whole process, which other threads count references to as well.
+    private static func makeOutput() -> ByteBuffer {
+        ByteBufferAllocator().buffer(capacity: 1_024)
+    }
+
+    /// Lets go of the memory that a burst left in ``output``; for when little is written again.
+    package func trimOutput() {
+        if output.readableBytes == 0, output.capacity > 32 * 1_024 { output = Self.makeOutput() }
+    }
 
     /// Whether ``produce(limit:)`` would write something.
     package var wantsWrite: Bool { !isSwept && nghttp2_session_want_write(raw) != 0 }
@@ -154,6 +166,7 @@ package final class Session {
             guard count > 0, let chunk else {
                 // Out of memory or an internal error: there is nothing to be said any more.
                 isTerminated = true
+                isBroken = true
                 return false
             }
             output.writeBytes(UnsafeRawBufferPointer(start: chunk, count: count))
@@ -184,7 +197,10 @@ package final class Session {
     }
 
     /// Whether a header block has begun and not ended: nothing else can be read until it does.
-    package var isInHeaderBlock: Bool { watch.isInHeaderBlock }
+    package var isInHeaderBlock: Bool { watch.isInHeaderBlock || watch.scanner.isInsideHeaderFrame }
+
+    /// Header blocks begun so far; tells one slow block from many.
+    package var headerBlocks: Int { watch.headerBlocks }
 
     /// Weighted count of suspicious frames over the connection's life.
     package var glitchCount: Int { watch.glitchCount }
@@ -222,8 +238,11 @@ package final class Session {
 
     /// A stream that goes while its header block comes.
     private func dropIncoming(of stream: Stream) {
-        headerStream = nil
-        headerBlock = nil
+        // Another stream's block may have begun since.
+        if headerStream?.toOpaque() == Unmanaged.passUnretained(stream).toOpaque() {
+            headerStream = nil
+            headerBlock = nil
+        }
         if let block = stream.incoming {
             stream.incoming = nil
             blocks.give(block)

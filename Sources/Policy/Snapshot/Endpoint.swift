@@ -40,6 +40,8 @@ package final class Endpoint: Sendable {
     ///   - base: nanoseconds of the first pause.
     ///   - ceiling: nanoseconds of the longest pause.
     package func recordConnectFailure(now: Int64, base: Int64, ceiling: Int64) {
+        // Several workers see one incident: what fails within a pause does not lengthen it.
+        if isCoolingDown(now: now) { return }
         let failures = connectFailuresInRow.add(1, ordering: .relaxed).newValue
         let doublings = min(failures - 1, 16)
         let pause = min(base << Int64(doublings), ceiling)

@@ -29,7 +29,7 @@ final class EchoConnection {
         var settings = SessionSettings(Limits())
         settings.streamWindowBytes = 1024 * 1024
         let session = Session(role: .server, settings: settings, blocks: blocks, delegate: self)
-        let transport = Transport(session: session, turn: turn, owner: self, speaksFirst: true)
+        let transport = Transport(session: session, turn: turn, owner: self, speaksFirst: false)
         self.session = session
         self.transport = transport
         return transport

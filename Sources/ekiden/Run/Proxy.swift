@@ -144,7 +144,9 @@ struct Proxy {
         await withTaskGroup(of: Ending?.self) { tasks in
             tasks.addTask {
                 for await signal in signals {
-                    if signal == .sighup {
+                    if signal == .sighup, lifecycle.isDraining {
+                        logger.warning("reload ignored: draining")
+                    } else if signal == .sighup {
                         await reload(dataPlane, directory, lifecycle)
                     } else if !lifecycle.beginDrain() {
                         return .forced
