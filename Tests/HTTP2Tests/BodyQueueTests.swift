@@ -96,6 +96,21 @@ struct BodyQueueTests {
         #expect(read(queue, size - 6_000) == pattern(size - 6_000))
     }
 
+    @Test("a body can start over while all of it is held, or nothing of it was read")
+    func canStartOver() {
+        let queue = BodyQueue()
+        receive(pattern(100), into: queue)
+        #expect(!queue.isReplayable && queue.canStartOver)
+        queue.rewind()
+        #expect(queue.pending == 100)
+        _ = read(queue, 100)
+        #expect(!queue.canStartOver)
+        receive([1], into: queue)
+        #expect(!queue.canStartOver)
+        #expect(queue.reset() == nil)
+        #expect(queue.canStartOver)
+    }
+
     @Test("the end and its trailers are told, and a reset hands the trailers back")
     func finish() {
         let queue = BodyQueue()
@@ -144,7 +159,7 @@ struct BodyQueueTests {
                     #expect(read(queue, count) == Array(bytes[readCount..<readCount + count]))
                     readCount += count
                 case 8:
-                    if isReplayable {
+                    if isReplayable || readCount == 0 {
                         queue.rewind()
                         readCount = 0
                     }
@@ -156,6 +171,7 @@ struct BodyQueueTests {
                 }
                 heldFrom = isReplayable ? 0 : readCount
                 #expect(queue.isReplayable == isReplayable)
+                #expect(queue.canStartOver == (isReplayable || readCount == 0))
                 #expect(queue.pending == bytes.count - readCount)
                 #expect(queue.held == bytes.count - heldFrom)
             }

@@ -4,19 +4,22 @@ import Testing
 
 @Suite("Memory of closed streams")
 struct ClosedStreamsTests {
-    @Test("the last sixty-four are known, older ones are forgotten")
-    func ring() {
-        var closed = ClosedStreams()
-        for call in 0..<Int32(100) { closed.insert(2 * call + 1, call % 2 == 0 ? .finishedByPeer : .resetByUs) }
-        for call in 0..<Int32(100) {
-            let known: ClosedStreams.Ending = call % 2 == 0 ? .finishedByPeer : .resetByUs
-            #expect(closed.ending(of: 2 * call + 1) == (call < 36 ? .forgotten : known), "stream \(2 * call + 1)")
+    @Test("as many are known as can be open at a time, sixty-four at least; older ones are forgotten", arguments: [
+        (0, 64), (64, 64), (80, 80), (100_000, 1_024),
+    ])
+    func ring(streams: Int, known: Int) {
+        var closed = ClosedStreams(streams: streams)
+        let calls = Int32(known) + 36
+        for call in 0..<calls { closed.insert(2 * call + 1, call % 2 == 0 ? .finishedByPeer : .resetByUs) }
+        for call in 0..<calls {
+            let ending: ClosedStreams.Ending = call % 2 == 0 ? .finishedByPeer : .resetByUs
+            #expect(closed.ending(of: 2 * call + 1) == (call < 36 ? .forgotten : ending), "stream \(2 * call + 1)")
         }
     }
 
     @Test("ids that were jumped over are known as skipped; a step to the next one skips none")
     func skipped() {
-        var closed = ClosedStreams()
+        var closed = ClosedStreams(streams: 1)
         closed.noteOpened(1, after: 0)
         closed.noteOpened(3, after: 1)
         #expect(closed.ending(of: 1) == .forgotten)
@@ -29,7 +32,7 @@ struct ClosedStreamsTests {
 
     @Test("of many jumps the latest are known")
     func manyJumps() {
-        var closed = ClosedStreams()
+        var closed = ClosedStreams(streams: 1)
         var previous: Int32 = 1
         for _ in 0..<ClosedStreams.skippedRangesMax + 10 {
             closed.noteOpened(previous + 4, after: previous)
@@ -41,7 +44,7 @@ struct ClosedStreamsTests {
 
     @Test("a jump over the whole id space is one range")
     func wholeSpace() {
-        var closed = ClosedStreams()
+        var closed = ClosedStreams(streams: 1)
         closed.noteOpened(.max, after: 1)
         #expect(closed.ending(of: 3) == .skipped)
         #expect(closed.ending(of: .max - 2) == .skipped)
@@ -50,7 +53,7 @@ struct ClosedStreamsTests {
 
     @Test("the newest word about an id counts")
     func newest() {
-        var closed = ClosedStreams()
+        var closed = ClosedStreams(streams: 1)
         closed.insert(5, .resetByUs)
         closed.insert(5, .finishedByPeer)
         #expect(closed.ending(of: 5) == .finishedByPeer)

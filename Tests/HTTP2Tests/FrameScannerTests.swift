@@ -10,7 +10,7 @@ struct FrameScannerTests {
     }
 
     /// Scans pieces; places are counted from the first byte of all.
-    private func scan(_ pieces: [[UInt8]], expectsPreface: Bool) -> (seen: [Seen], isBetweenFrames: Bool) {
+    private func scan(_ pieces: [[UInt8]], expectsPreface: Bool) -> [Seen] {
         var scanner = FrameScanner(expectsPreface: expectsPreface)
         var seen: [Seen] = []
         var offset = 0
@@ -34,7 +34,7 @@ struct FrameScannerTests {
             }
             offset += piece.count
         }
-        return (seen, scanner.isBetweenFrames)
+        return seen
     }
 
     private static let frames: [WireFrame] = [
@@ -81,9 +81,7 @@ struct FrameScannerTests {
         let bytes = (withPreface ? WireFrame.preface : []) + Self.frames.flatMap(\.bytes)
         let expected = Self.shifted(Self.expected, by: withPreface ? WireFrame.preface.count : 0)
         for pieces in [[bytes], bytes.map { [$0] }] {
-            let (seen, isBetween) = scan(pieces, expectsPreface: withPreface)
-            #expect(seen == expected)
-            #expect(isBetween)
+            #expect(scan(pieces, expectsPreface: withPreface) == expected)
         }
     }
 
@@ -92,7 +90,7 @@ struct FrameScannerTests {
         let bytes = WireFrame.preface + Self.frames.flatMap(\.bytes)
         let expected = Self.shifted(Self.expected, by: WireFrame.preface.count)
         for cut in 0...bytes.count {
-            let (seen, _) = scan([Array(bytes[..<cut]), Array(bytes[cut...])], expectsPreface: true)
+            let seen = scan([Array(bytes[..<cut]), Array(bytes[cut...])], expectsPreface: true)
             #expect(seen == expected, "cut at \(cut)")
         }
     }
@@ -108,25 +106,32 @@ struct FrameScannerTests {
             pieces.append(Array(rest.prefix(count)))
             rest = rest.dropFirst(count)
         }
-        #expect(scan(pieces, expectsPreface: false).seen == Self.expected)
+        #expect(scan(pieces, expectsPreface: false) == Self.expected)
     }
 
     @Test("the reserved bit is no part of an id, and the largest length is read")
     func extremes() {
         let header: [UInt8] = [0xff, 0xff, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff]
         for pieces in [[header], header.map { [$0] }] {
-            let (seen, isBetween) = scan(pieces, expectsPreface: false)
-            #expect(seen == [.frame(length: 0xff_ffff, type: 0, flags: 0, id: .max, start: 0)])
-            #expect(!isBetween)
+            #expect(
+                scan(pieces, expectsPreface: false)
+                    == [.frame(length: 0xff_ffff, type: 0, flags: 0, id: .max, start: 0)])
         }
     }
 
-    @Test("it stands between frames only where one has ended")
-    func betweenFrames() {
-        let bytes = WireFrame.preface + WireFrame(type: 6, payload: pattern(8)).bytes
+    @Test("it knows whether a frame of a header block has begun and not ended", arguments: [
+        (1, true), (9, true), (0, false), (6, false),
+    ] as [(UInt8, Bool)])
+    func insideHeaderFrame(type: UInt8, isHeaderFrame: Bool) {
+        let bytes = WireFrame.preface + WireFrame(type: type, streamID: 1, payload: pattern(8)).bytes
         for count in 0...bytes.count {
-            let (_, isBetween) = scan([Array(bytes[..<count])], expectsPreface: true)
-            #expect(isBetween == (count == 24 || count == bytes.count), "after \(count) bytes")
+            var scanner = FrameScanner(expectsPreface: true)
+            bytes[..<count].withUnsafeBytes { bytes in
+                var position = 0
+                while case .frame = scanner.next(in: bytes, position: &position) {}
+            }
+            let isInside = count >= 24 + 9 && count < bytes.count
+            #expect(scanner.isInsideHeaderFrame == (isInside && isHeaderFrame), "after \(count) bytes")
         }
     }
 }

@@ -146,16 +146,13 @@ struct SessionExchangeTests {
             ])
     }
 
-    @Test("a response that is complete before the request arrives whole, then the rest of the request is waved off")
+    @Test("a response that is complete before the request arrives whole, and the rest of the request is waved off")
     func earlyResponse() throws {
         let pair = try SessionPair()
         let body = BodyQueue()
         _ = pair.client.request(body: body)
         try pair.settle()
         pair.server.respond(to: 1, body: .make([1, 2], trailers: [("grpc-status", "0")]))
-        try pair.settle()
-        #expect(pair.client.recorder.closeCount(of: 1) == 0)
-        pair.server.session.reset(try #require(pair.server.recorder.streams[1]), .noError)
         try pair.settle()
         #expect(
             pair.client.recorder.events(on: 1).suffix(4) == [

@@ -62,9 +62,13 @@ extension Session {
         nghttp2_session_resume_data(raw, stream.id)
     }
 
-    /// Resets the stream; the close follows when the frame is written.
+    /// Resets the stream; the close follows when the frame is written. A response head that was submitted before goes first.
     package func reset(_ stream: Stream, _ code: ErrorCode) {
         guard stream.isOpen, !stream.resetByUs, !isTerminated else { return }
+        if role == .server, stream.sentHeaders != nil, !stream.headersSent {
+            stream.deferredReset = code
+            return
+        }
         stream.resetByUs = true
         nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
     }

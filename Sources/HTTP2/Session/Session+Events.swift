@@ -129,6 +129,7 @@ extension Session {
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
             watch.noteSent(data: false)
+            if let stream = stream(header.stream_id), let code = stream.deferredReset { reset(stream, code) }
             stopEarlyAnswered(header)
         case NGHTTP2_DATA.rawValue:
             watch.noteSent(data: true)

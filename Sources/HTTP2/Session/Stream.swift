@@ -34,6 +34,8 @@ package final class Stream {
     package internal(set) var resetByPeer: ErrorCode?
     /// Whether we asked for a reset.
     package internal(set) var resetByUs = false
+    /// A reset that waits for the response's head to leave: the library would drop what is queued for the stream.
+    var deferredReset: ErrorCode?
     /// Whether the stream is in the session's table.
     package internal(set) var isOpen = true
     /// Whether the final header block of a response (or the request's) was received; what follows is trailers.

