@@ -77,7 +77,8 @@ struct ProtocolGateTests {
     }
 
     private static let http1Lines = [
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\n\n", "POST /echo.Echo/Say HTTP/1.1\r\n", "PRI * HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\n\n", "POST /echo.Echo/Say HTTP/1.1\r\n",
+        "PRI * HTTP/1.1\r\n\r\n",
         "P / HTTP/1.1\r\n",
     ]
 

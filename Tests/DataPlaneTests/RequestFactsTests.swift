@@ -31,7 +31,8 @@ struct RequestFactsTests {
 
     private static let paths: [(value: String, verdict: String)] = [
         ("/", "serve"), ("*", "serve"), ("/a/b.c/D_-~", "serve"), ("/a?b=c&d=%20", "serve"), ("/a//b/../c", "serve"),
-        ("/a#b", "PROTOCOL_ERROR"), ("/a\\b", "PROTOCOL_ERROR"), ("/a b", "PROTOCOL_ERROR"), ("/a\tb", "PROTOCOL_ERROR"),
+        ("/a#b", "PROTOCOL_ERROR"), ("/a\\b", "PROTOCOL_ERROR"), ("/a b", "PROTOCOL_ERROR"),
+        ("/a\tb", "PROTOCOL_ERROR"),
         ("/ä", "PROTOCOL_ERROR"), ("/a\u{7f}", "PROTOCOL_ERROR"), ("", "PROTOCOL_ERROR"),
     ]
 
@@ -45,7 +46,8 @@ struct RequestFactsTests {
         // gRPC clients with several addresses name all of them.
         ("10.0.0.1:80,10.0.0.2:80", "serve"),
         ("user@echo", "PROTOCOL_ERROR"), ("echo/path", "PROTOCOL_ERROR"), ("echo?x", "PROTOCOL_ERROR"),
-        ("echo#x", "PROTOCOL_ERROR"), ("echo\\x", "PROTOCOL_ERROR"), ("e cho", "PROTOCOL_ERROR"), ("ë", "PROTOCOL_ERROR"),
+        ("echo#x", "PROTOCOL_ERROR"), ("echo\\x", "PROTOCOL_ERROR"), ("e cho", "PROTOCOL_ERROR"),
+        ("ë", "PROTOCOL_ERROR"),
     ]
 
     @Test("an authority is printable ASCII without user information or path", arguments: authorities)
@@ -54,7 +56,8 @@ struct RequestFactsTests {
     }
 
     private static let methods: [(value: String, verdict: String)] = [
-        ("GET", "serve"), ("POST", "serve"), ("M-SEARCH", "serve"), ("CONNECT", "methodRefused"), ("get", "PROTOCOL_ERROR"),
+        ("GET", "serve"), ("POST", "serve"), ("M-SEARCH", "serve"), ("CONNECT", "methodRefused"),
+        ("get", "PROTOCOL_ERROR"),
         ("G3T", "PROTOCOL_ERROR"), ("", "PROTOCOL_ERROR"), ("GET ", "PROTOCOL_ERROR"),
     ]
 
@@ -63,7 +66,9 @@ struct RequestFactsTests {
         #expect(Self.verdict(Self.request(":method", value)) == verdict)
     }
 
-    @Test("the scheme is one of HTTP's", arguments: [("http", true), ("https", true), ("ftp", false), ("HTTP", false), ("", false)])
+    @Test(
+        "the scheme is one of HTTP's",
+        arguments: [("http", true), ("https", true), ("ftp", false), ("HTTP", false), ("", false)])
     func scheme(value: String, isServed: Bool) {
         #expect(Self.verdict(Self.request(":scheme", value)) == (isServed ? "serve" : "PROTOCOL_ERROR"))
     }
@@ -77,7 +82,9 @@ struct RequestFactsTests {
         #expect(Self.verdict(Self.plain.dropLast()) == "serve")
     }
 
-    @Test("names that stand only once may not stand twice", arguments: ["te", "content-type", "grpc-timeout", "grpc-encoding"])
+    @Test(
+        "names that stand only once may not stand twice",
+        arguments: ["te", "content-type", "grpc-timeout", "grpc-encoding"])
     func duplicates(name: String) {
         #expect(Self.verdict(Self.plain + [(name, "a")]) == "serve")
         #expect(Self.verdict(Self.plain + [(name, "a"), (name, "a")]) == "PROTOCOL_ERROR")
@@ -87,7 +94,8 @@ struct RequestFactsTests {
         ("application/grpc", true), ("application/grpc+proto", true), ("application/grpc+json", true),
         ("application/grpc;charset=utf-8", true), ("Application/GRPC", true), ("APPLICATION/GRPC+proto", true),
         ("application/grpcx", false), ("application/grpc-web", false), ("application/grpc-web+proto", false),
-        ("application/grp", false), ("application/json", false), ("", false), (nil, false), (" application/grpc", false),
+        ("application/grp", false), ("application/json", false), ("", false), (nil, false),
+        (" application/grpc", false),
         ("application/grpc ", false),
     ]
 
@@ -104,7 +112,8 @@ struct RequestFactsTests {
     }
 
     private static let numbers: [(text: String, number: Int?)] = [
-        ("0", 0), ("16", 16), ("007", 7), ("999999999", 999_999_999), ("1000000000", nil), ("", nil), ("-1", nil), ("1 ", nil),
+        ("0", 0), ("16", 16), ("007", 7), ("999999999", 999_999_999), ("1000000000", nil), ("", nil), ("-1", nil),
+        ("1 ", nil),
         ("a", nil),
     ]
 

@@ -33,10 +33,12 @@ struct TimerWheelTests {
         }
     }
 
-    @Test("a timer fires at its time: never early, at most a millisecond late", arguments: [
-        0, 1, 999_999, 1_000_000, 1_000_001, 254_000_000, 255_000_000, 256_000_000, 257_500_001, 65_535_000_000,
-        65_536_000_000, 65_537_000_001, 70_000_000_000,
-    ] as [Int64])
+    @Test(
+        "a timer fires at its time: never early, at most a millisecond late",
+        arguments: [
+            0, 1, 999_999, 1_000_000, 1_000_001, 254_000_000, 255_000_000, 256_000_000, 257_500_001, 65_535_000_000,
+            65_536_000_000, 65_537_000_001, 70_000_000_000,
+        ] as [Int64])
     func precision(delay: Int64) {
         for start: Int64 in [0, 1, 123_456_789, 255_999_999, 65_535_999_999, 16_777_215_000_000] {
             let bench = Bench(now: start, timers: 1)

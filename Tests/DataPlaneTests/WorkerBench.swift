@@ -21,7 +21,8 @@ struct WorkerBench {
     func pool(name: String = "users") -> ClusterPool {
         ClusterPool(
             cluster: Cluster(
-                name: name, settings: ClusterSettings(), endpoints: [], resolution: .pending, state: ClusterState(id: 1)),
+                name: name, settings: ClusterSettings(), endpoints: [], resolution: .pending, state: ClusterState(id: 1)
+            ),
             worker: worker)
     }
 }

@@ -4,9 +4,11 @@ import Testing
 
 @Suite("Memory of closed streams")
 struct ClosedStreamsTests {
-    @Test("as many are known as can be open at a time, sixty-four at least; older ones are forgotten", arguments: [
-        (0, 64), (64, 64), (80, 80), (100_000, 1_024),
-    ])
+    @Test(
+        "as many are known as can be open at a time, sixty-four at least; older ones are forgotten",
+        arguments: [
+            (0, 64), (64, 64), (80, 80), (100_000, 1_024),
+        ])
     func ring(streams: Int, known: Int) {
         var closed = ClosedStreams(streams: streams)
         let calls = Int32(known) + 36

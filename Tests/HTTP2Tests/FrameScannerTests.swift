@@ -55,7 +55,8 @@ struct FrameScannerTests {
         for frame in frames {
             seen.append(
                 .frame(
-                    length: frame.payload.count, type: frame.type, flags: frame.flags, id: frame.streamID, start: start))
+                    length: frame.payload.count, type: frame.type, flags: frame.flags, id: frame.streamID, start: start)
+            )
             start += 9 + frame.payload.count
             switch frame.streamID {
             case 3: seen.append(.dependency(3, on: 9))
@@ -119,9 +120,11 @@ struct FrameScannerTests {
         }
     }
 
-    @Test("it knows whether a frame of a header block has begun and not ended", arguments: [
-        (1, true), (9, true), (0, false), (6, false),
-    ] as [(UInt8, Bool)])
+    @Test(
+        "it knows whether a frame of a header block has begun and not ended",
+        arguments: [
+            (1, true), (9, true), (0, false), (6, false),
+        ] as [(UInt8, Bool)])
     func insideHeaderFrame(type: UInt8, isHeaderFrame: Bool) {
         let bytes = WireFrame.preface + WireFrame(type: type, streamID: 1, payload: pattern(8)).bytes
         for count in 0...bytes.count {

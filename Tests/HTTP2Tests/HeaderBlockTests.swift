@@ -69,7 +69,8 @@ struct HeaderBlockTests {
     @Test("removing takes every field of a name and keeps the order of the rest")
     func remove() {
         let block = HeaderBlock.make([
-            ("te", "trailers"), ("via", "1"), ("connection", "close"), ("x", "1"), ("via", "2"), (":path", "/"), ("y", "2"),
+            ("te", "trailers"), ("via", "1"), ("connection", "close"), ("x", "1"), ("via", "2"), (":path", "/"),
+            ("y", "2"),
         ])
         block.remove(.via)
         block.remove(.hopByHop)

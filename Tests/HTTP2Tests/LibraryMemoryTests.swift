@@ -84,7 +84,9 @@ struct LibraryMemoryTests {
             let kept = min(size, expected.count)
             #expect(Array(UnsafeRawBufferPointer(start: moved, count: kept)) == Array(expected[..<kept]))
             expected = (0..<size).map { _ in UInt8.random(in: 0...255, using: &random) }
-            expected.withUnsafeBytes { moved.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(moved), byteCount: size) }
+            expected.withUnsafeBytes {
+                moved.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(moved), byteCount: size)
+            }
             block = moved
         }
         allocator.free(block)

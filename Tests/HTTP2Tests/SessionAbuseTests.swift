@@ -119,7 +119,8 @@ struct SessionAbuseTests {
         if isFlood { expectGoAway(server, .enhanceYourCalm) }
     }
 
-    @Test("a block without an end ends the connection, whatever the size of its frames", arguments: [0, 1, 100, 16_384])
+    @Test(
+        "a block without an end ends the connection, whatever the size of its frames", arguments: [0, 1, 100, 16_384])
     func endlessBlock(size: Int) throws {
         let server = try Peer.startedServer()
         #expect(!server.session.isInHeaderBlock)
@@ -244,7 +245,10 @@ struct SessionAbuseTests {
 
     private static let provocations: [(what: String, bytes: @Sendable (Int32) -> [UInt8])] = [
         ("window overflow", { Wire.headers(on: $0) + Wire.windowUpdate(on: $0, by: 0x7fff_ffff) }),
-        ("pseudo field in trailers", { Wire.headers(on: $0) + Wire.headers(on: $0, [(":path", "/")], endStream: true) }),
+        (
+            "pseudo field in trailers",
+            { Wire.headers(on: $0) + Wire.headers(on: $0, [(":path", "/")], endStream: true) }
+        ),
         ("trailers without END_STREAM", { Wire.headers(on: $0) + Wire.headers(on: $0, [("x", "y")]) }),
         (
             "more than content-length",
@@ -302,7 +306,9 @@ struct SessionAbuseTests {
 
     // MARK: Wrong starts
 
-    @Test("what is no preface is told so", arguments: ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"])
+    @Test(
+        "what is no preface is told so",
+        arguments: ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"])
     func badPreface(text: String) {
         let server = Peer(.server)
         let failure = error(server, Array(text.utf8))

@@ -9,8 +9,9 @@ struct SessionLifecycleTests {
     func start() throws {
         let pair = try SessionPair()
         for peer in [pair.client, pair.server] {
-            #expect(Set(["\(EventRecorder.Event.settings)", "\(EventRecorder.Event.settingsAck)"])
-                == Set(peer.recorder.events.map { "\($0)" }))
+            #expect(
+                Set(["\(EventRecorder.Event.settings)", "\(EventRecorder.Event.settingsAck)"])
+                    == Set(peer.recorder.events.map { "\($0)" }))
             #expect(peer.session.settingsReceived)
             #expect(peer.session.settingsAcknowledged)
         }
@@ -29,7 +30,9 @@ struct SessionLifecycleTests {
         #expect(server.dropFirst().first?.bytes == Wire.windowUpdate(on: 0, by: 1_000_000 - 65_535))
         let client = Peer(.client, settings).output()
         #expect(client.starts(with: WireFrame.preface))
-        #expect(WireFrame.read(client).first == WireFrame.read(Wire.settings([(4, 123_456), (6, 4_321), (9, 1), (2, 0)])).first)
+        #expect(
+            WireFrame.read(client).first
+                == WireFrame.read(Wire.settings([(4, 123_456), (6, 4_321), (9, 1), (2, 0)])).first)
     }
 
     @Test("a client counts a hundred slots until it knows better")

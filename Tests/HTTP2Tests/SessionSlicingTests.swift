@@ -31,7 +31,9 @@ struct SessionSlicingTests {
         let whole = try hear([bytes], make)
         #expect(!whole.events.isEmpty)
         for size in 1...12 {
-            let pieces = stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
+            let pieces = stride(from: 0, to: bytes.count, by: size).map {
+                Array(bytes[$0..<min($0 + size, bytes.count)])
+            }
             let sliced = try hear(pieces, make)
             #expect(sliced == whole, "pieces of \(size)")
         }
@@ -103,7 +105,10 @@ struct SessionSlicingTests {
         ("a second preface", Wire.clientStart + WireFrame.preface),
         ("an even stream id", Wire.clientStart + Wire.headers(on: 2, endStream: true)),
         ("a short PRIORITY", Wire.clientStart + WireFrame(type: 2, streamID: 3, payload: [0, 0]).bytes),
-        ("a skipped id", Wire.clientStart + Wire.headers(on: 9, endStream: true) + Wire.headers(on: 5, endStream: true)),
+        (
+            "a skipped id",
+            Wire.clientStart + Wire.headers(on: 9, endStream: true) + Wire.headers(on: 5, endStream: true)
+        ),
         (
             "DATA on a stream that was reset by its sender",
             Wire.clientStart + Wire.headers(on: 1) + Wire.reset(1, 8) + Wire.data(on: 1, [1, 2, 3])

@@ -57,7 +57,9 @@ struct BalancerTests {
         }
     }
 
-    @Test("endpoints that pause get nothing, and the rest equal shares", arguments: [[0], [2], [0, 1], [1, 3], [0, 2, 4]])
+    @Test(
+        "endpoints that pause get nothing, and the rest equal shares",
+        arguments: [[0], [2], [0, 1], [1, 3], [0, 2, 4]])
     func pausing(paused: [Int]) {
         let cluster = cluster(5)
         cool(cluster, paused)
@@ -84,11 +86,13 @@ struct BalancerTests {
         var random = SeededGenerator(seed: 1)
         cluster.endpoints[0].recordConnectFailure(now: 0, base: 10, ceiling: 10)
         #expect(Balancer.pick(in: cluster, tried: TriedEndpoints(), now: 9, random: &random) == 1)
-        let picks = Set((0..<2).map { _ in Balancer.pick(in: cluster, tried: TriedEndpoints(), now: 10, random: &random) })
+        let picks = Set(
+            (0..<2).map { _ in Balancer.pick(in: cluster, tried: TriedEndpoints(), now: 10, random: &random) })
         #expect(picks == [0, 1])
     }
 
-    @Test("endpoints that were tried are passed over; with none left there is no pick", arguments: BalancePolicy.allCases)
+    @Test(
+        "endpoints that were tried are passed over; with none left there is no pick", arguments: BalancePolicy.allCases)
     func triedEndpoints(balance: BalancePolicy) {
         let cluster = cluster(4, balance)
         #expect(shares(of: cluster, picks: 50, tried: tried(cluster, [0, 1, 3])) == [0, 0, 50, 0])

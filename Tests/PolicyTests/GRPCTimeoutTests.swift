@@ -5,7 +5,8 @@ import Testing
 @Suite("grpc-timeout")
 struct GRPCTimeoutTests {
     private static let legal: [(text: String, nanoseconds: Int64)] = [
-        ("1H", 3_600_000_000_000), ("1M", 60_000_000_000), ("1S", 1_000_000_000), ("1m", 1_000_000), ("1u", 1_000), ("1n", 1),
+        ("1H", 3_600_000_000_000), ("1M", 60_000_000_000), ("1S", 1_000_000_000), ("1m", 1_000_000), ("1u", 1_000),
+        ("1n", 1),
         ("0S", 0), ("00000001S", 1_000_000_000), ("100m", 100_000_000), ("99999999n", 99_999_999),
         ("99999999S", 99_999_999_000_000_000),
     ]
@@ -16,7 +17,8 @@ struct GRPCTimeoutTests {
     }
 
     private static let nonsense = [
-        "", "1", "S", "m", "1s", "1h", "1 S", " 1S", "1S ", "-1S", "+1S", "1.5S", "1e3S", "0x1S", "123456789S", "1SS", "S1",
+        "", "1", "S", "m", "1s", "1h", "1 S", " 1S", "1S ", "-1S", "+1S", "1.5S", "1e3S", "0x1S", "123456789S", "1SS",
+        "S1",
         "１S", "1\0", "\u{0}S", ":S", "/S", "000000001S",
     ]
 
@@ -25,7 +27,9 @@ struct GRPCTimeoutTests {
         #expect(GRPCTimeout.nanoseconds(Array(text.utf8).span) == nil)
     }
 
-    @Test("the longest timeouts can be added to any reading of the clock", arguments: ["99999999H", "99999999M", "80063993H"])
+    @Test(
+        "the longest timeouts can be added to any reading of the clock",
+        arguments: ["99999999H", "99999999M", "80063993H"])
     func longest(text: String) throws {
         let nanoseconds = GRPCTimeout.nanoseconds(Array(text.utf8).span)
         let timeout = try #require(nanoseconds)

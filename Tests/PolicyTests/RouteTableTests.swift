@@ -39,7 +39,9 @@ struct RouteTableTests {
         ("*.demo.local:50051", "a.demo.local:50052", false),
     ]
 
-    @Test("an authority is compared without regard to case, and to the port where the pattern has none", arguments: authorities)
+    @Test(
+        "an authority is compared without regard to case, and to the port where the pattern has none",
+        arguments: authorities)
     func authority(pattern: String, authority: String, matches: Bool) {
         #expect(AuthorityMatch(pattern: pattern).matches(Array(authority.utf8).span) == matches)
     }

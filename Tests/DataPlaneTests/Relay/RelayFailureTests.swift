@@ -144,7 +144,9 @@ struct RelayFailureTests {
             let caller = try await bench.connect()
             for _ in 0..<2 {
                 let call = try await caller.open(body: Array(body[..<3_000]))
-                _ = try await eventually { refusing.requests.contains { $0.body.count == 3_000 } || task.requests.count == 1 }
+                _ = try await eventually {
+                    refusing.requests.contains { $0.body.count == 3_000 } || task.requests.count == 1
+                }
                 try await call.send(Array(body[3_000...]), finish: true)
                 let answer = try await call.answer()
                 #expect(answer.body == body || answer.reset == .refusedStream)
@@ -304,7 +306,9 @@ struct RelayFailureTests {
             #expect(grpc.head["grpc-status"] == "12" && grpc.reason == "no_route")
             let plain = try await caller.call("/nobody", fields: [])
             #expect(plain.head[":status"] == "404")
-            #expect(String(decoding: plain.body, as: UTF8.self).hasPrefix(#"{"error":"no_route","message":"no route for /nobody"#))
+            #expect(
+                String(decoding: plain.body, as: UTF8.self).hasPrefix(
+                    #"{"error":"no_route","message":"no route for /nobody"#))
             let head = try await caller.call("/nobody", method: "HEAD", fields: [], body: nil)
             #expect(head.head[":status"] == "404" && head.body.isEmpty && head.isComplete)
             #expect(bench.registry.total(.noRoute) == 3)
@@ -379,7 +383,8 @@ struct RelayFailureTests {
         let task = try await ScriptedTask.start()
         try await RelayBench.run(endpoints: [task.endpoint]) { bench in
             let caller = try await bench.connect()
-            let large = try await caller.call(fields: Caller.grpc + [("x-large", String(repeating: "l", count: 66_000))])
+            let large = try await caller.call(
+                fields: Caller.grpc + [("x-large", String(repeating: "l", count: 66_000))])
             #expect(large.grpcStatus == "8" && large.reason == "request_headers_too_large")
             let plain = try await caller.call(fields: [("x-large", String(repeating: "l", count: 66_000))])
             #expect(plain.head[":status"] == "431")

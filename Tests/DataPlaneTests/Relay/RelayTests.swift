@@ -83,7 +83,8 @@ struct RelayTests {
     func trailersOnly() async throws {
         let task = try await ScriptedTask.start { request, moment in
             if moment == .end {
-                request.sendTrailersOnly(ScriptedTask.Incoming.head + [("grpc-status", "5"), ("grpc-message", "not here ")])
+                request.sendTrailersOnly(
+                    ScriptedTask.Incoming.head + [("grpc-status", "5"), ("grpc-message", "not here ")])
             }
         }
         try await RelayBench.run(endpoints: [task.endpoint]) { bench in

@@ -57,14 +57,17 @@ final class ScriptedTask: Sendable {
         self.endpoint = endpoint
     }
 
-    static func start(settings: SessionSettings = SessionSettings(), _ script: @escaping Script = echo) async throws -> ScriptedTask {
+    static func start(settings: SessionSettings = SessionSettings(), _ script: @escaping Script = echo) async throws
+        -> ScriptedTask
+    {
         let state = Box()
         return try await start(state) { channel in
             let number = state.mutex.withLock {
                 $0.connections.append(channel)
                 return $0.connections.count
             }
-            let connection = Connection(number: number, log: { change in state.mutex.withLock { change(&$0.requests) } }, script: script)
+            let connection = Connection(
+                number: number, log: { change in state.mutex.withLock { change(&$0.requests) } }, script: script)
             connection.start(.server, settings)
             return connection
         }
