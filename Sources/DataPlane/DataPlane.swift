@@ -5,7 +5,8 @@ package import Policy
 import Synchronization
 package import Telemetry
 
-/// The data plane as the rest of the process sees it: workers that serve listeners by the snapshot they were last given.
+/// The data plane as the rest of the process sees it: workers that serve listeners by the snapshot they were last
+/// given.
 package actor DataPlane {
     private let group: MultiThreadedEventLoopGroup
     private let workers: [NIOLoopBound<Worker>]
@@ -51,8 +52,8 @@ package actor DataPlane {
         }
     }
 
-    /// Makes the set of listeners equal to `settings`: new ones are opened first, so that a failure changes nothing; those
-    /// that are as before are not touched; those that left stop accepting, and their connections are drained.
+    /// Makes the set of listeners equal to `settings`: new ones are opened first, so that a failure changes nothing;
+    /// those that are as before are not touched; those that left stop accepting, and their connections are drained.
     /// - Returns: what each listener is bound to, in the order of `settings`.
     /// - Throws: ``ListenError``.
     @discardableResult

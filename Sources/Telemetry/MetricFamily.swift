@@ -62,8 +62,8 @@ extension MetricsRegistry {
         return families
     }
 
-    /// Statuses that never occurred are left out (seventeen series per cluster, most of them zero for ever), but for OK,
-    /// so that a rate can be asked for from the start.
+    /// Statuses that never occurred are left out (seventeen series per cluster, most of them zero for ever), but for
+    /// OK, so that a rate can be asked for from the start.
     private func requests(_ clusters: [(cluster: String, cells: [Int])]) -> MetricFamily {
         var family = MetricFamily(.counter, "ekiden_requests_total", "Finished gRPC exchanges, by status.")
         for (cluster, cells) in clusters {

@@ -51,7 +51,8 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
             .gauge("ekiden_downstream_active_connections", "Connections from callers that are open.")
         case .downstreamConnectionsRefused:
             .counter(
-                "ekiden_downstream_connections_refused_total", "Connections refused at the listener's connection limit.")
+                "ekiden_downstream_connections_refused_total",
+                "Connections refused at the listener's connection limit.")
         case .downstreamStreamsActive:
             .gauge("ekiden_active_streams", "Exchanges in flight.")
         case .downstreamBytesReceived:
@@ -76,7 +77,8 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
         case .streamWriteStalls:
             .counter("ekiden_stream_write_stall_total", "Streams reset because the caller took no bytes.")
         case .headersTooLarge:
-            .counter("ekiden_h2_headers_too_large_total", "Requests answered because their headers were over the limit.")
+            .counter(
+                "ekiden_h2_headers_too_large_total", "Requests answered because their headers were over the limit.")
         case .killedPreface: killed("preface_timeout")
         case .killedSettings: killed("settings_timeout")
         case .killedHeaderBlock: killed("header_block_timeout")

@@ -26,8 +26,8 @@ extension EndToEnd {
             }
         }
 
-        /// A C-core server that shuts down answers calls which cross its GOAWAY with CANCELLED itself; that is a status like
-        /// any other, and whether such a call ran is not ours to guess.
+        /// A C-core server that shuts down answers calls which cross its GOAWAY with CANCELLED itself; that is a status
+        /// like any other, and whether such a call ran is not ours to guess.
         @Test(
             "A task that stops gracefully while DNS still names it: no call fails but by the task's own CANCELLED",
             arguments: Flavour.allCases)

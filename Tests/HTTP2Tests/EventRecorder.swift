@@ -2,7 +2,7 @@ import NIOCore
 
 @testable import HTTP2
 
-/// Writes down what a session tells. DATA callbacks in a row are one event: how the bytes were cut is nobody's business.
+/// Writes down what a session tells. DATA callbacks in a row are one event: how bytes were cut is nobody's business.
 final class EventRecorder: SessionDelegate {
     enum Event: Equatable {
         case headers(Int32, HeaderKind, [String], endStream: Bool)

@@ -138,9 +138,7 @@ struct SessionSlicingTests {
         let sliced = try hear(bytes.map { [$0] }) { Peer(.server) }
         let whole = try hear([bytes]) { Peer(.server) }
         #expect(whole.error == sliced.error)
-        withKnownIssue("the bytes in front of the broken frame are dropped when they come in the same read") {
-            #expect(whole == sliced)
-        }
+        #expect(whole == sliced)
     }
 
     @Test("a legal block of 60 KiB passes byte by byte", arguments: [1, 9, 1_000, 100_000])

@@ -43,7 +43,8 @@ package struct AdminServer: Service {
     /// Serves until graceful shutdown or cancellation.
     /// - Throws: ``AdminListenError`` when the address can't be bound.
     package func run() async throws {
-        // What matters comes as an error; what else the library has to tell (even a cancellation) is not the operator's.
+        // What matters comes as an error; what else the library has to tell (even a cancellation) is not the
+        // operator's.
         var libraryLogger = logger
         libraryLogger.logLevel = .critical
         let limits = HTTP1Channel.Configuration.DecoderConfiguration(

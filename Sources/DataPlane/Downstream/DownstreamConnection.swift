@@ -150,8 +150,8 @@ final class DownstreamConnection {
 
     // MARK: Ending
 
-    /// Says good-bye in two steps (RFC 9113, 6.8): first a GOAWAY that refuses nothing, a second later the one with the last
-    /// stream; the connection closes when its streams have ended.
+    /// Says good-bye in two steps (RFC 9113, 6.8): first a GOAWAY that refuses nothing, a second later the one with
+    /// the last stream; the connection closes when its streams have ended.
     func drain() {
         guard drainTimer == nil, !isClosed, let session else { return }
         session.announceShutdown()

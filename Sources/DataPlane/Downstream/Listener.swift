@@ -11,8 +11,8 @@ import Glibc
 import Musl
 #endif
 
-/// One listener: a `SO_REUSEPORT` socket per worker, so that the kernel spreads connections and no worker hands any to another.
-/// A Unix socket has one acceptor that hands connections to the workers in turn.
+/// One listener: a `SO_REUSEPORT` socket per worker, so that the kernel spreads connections and no worker hands any
+/// to another. A Unix socket has one acceptor that hands connections to the workers in turn.
 final class Listener: Sendable {
     let settings: ListenerSettings
     /// What it is bound to; tells the port where 0 was asked for.

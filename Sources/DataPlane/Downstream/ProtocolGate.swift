@@ -2,9 +2,9 @@ import NIOCore
 
 /// Stands in front of a new connection until its first bytes tell what it speaks, then leaves the pipeline.
 ///
-/// HTTP/2 with prior knowledge (RFC 9113, 3.3) goes on; HTTP/1.x gets a 505 with a sentence, a TLS ClientHello an alert, and
-/// anything else the GOAWAY of a session that never began. Nobody is left hanging: the listener's preface timeout covers
-/// those who say nothing.
+/// HTTP/2 with prior knowledge (RFC 9113, 3.3) goes on; HTTP/1.x gets a 505 with a sentence, a TLS ClientHello an
+/// alert, and anything else the GOAWAY of a session that never began. Nobody is left hanging: the listener's preface
+/// timeout covers those who say nothing.
 final class ProtocolGate: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

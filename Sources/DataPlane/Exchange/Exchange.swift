@@ -6,9 +6,10 @@ import Telemetry
 
 /// One request and its response, on their way between a caller's stream and a task's.
 ///
-/// An exchange ends exactly once with exactly one outcome. It is made when a request's headers are complete, starts its first
-/// *attempt* at the end of that turn (a request that is reset in the same batch of reads never reaches a task), makes
-/// further attempts as long as it is certain that nothing was processed, and ends when both of its streams are gone.
+/// An exchange ends exactly once with exactly one outcome. It is made when a request's headers are complete, starts
+/// its first *attempt* at the end of that turn (a request that is reset in the same batch of reads never reaches a
+/// task), makes further attempts as long as it is certain that nothing was processed, and ends when both of its
+/// streams are gone.
 ///
 /// ```
 ///   fresh ──start──▶ attempting ──response head──▶ responding ──both streams closed──▶ over
@@ -95,7 +96,9 @@ final class Exchange {
     // MARK: From the caller
 
     /// The request's headers are complete.
-    func begin(_ stream: Stream, on connection: DownstreamConnection, request: HeaderBlock, endStream: Bool, now: Int64) {
+    func begin(
+        _ stream: Stream, on connection: DownstreamConnection, request: HeaderBlock, endStream: Bool, now: Int64
+    ) {
         caller = (Borrowed(connection), Borrowed(stream))
         stream.owner = self
         self.request = request
@@ -255,7 +258,8 @@ final class Exchange {
         fail(
             Failure(
                 .deadlineExceeded,
-                "deadline of \(Double(timeout / 1_000_000) / 1_000) s passed while \(place) (cluster \(pool?.cluster.name ?? "-"))"))
+                "deadline of \(Double(timeout / 1_000_000) / 1_000) s passed while \(place) "
+                    + "(cluster \(pool?.cluster.name ?? "-"))"))
     }
 
     /// A connection took the request. Runs inside ``EndpointPool``.
@@ -421,8 +425,8 @@ final class Exchange {
         let name = endpoint?.name ?? "the endpoint"
         switch closing {
         case .completed:
-            // The response was complete before: finish() was called with it. Without a response this is a reset that says
-            // nothing is wrong, which is passed on like any other.
+            // The response was complete before: finish() was called with it. Without a response this is a reset that
+            // says nothing is wrong, which is passed on like any other.
             passOnReset(.noError)
         case .unsent(let failure):
             attemptUnsent(failure, endpoint: endpoint)
@@ -488,8 +492,8 @@ final class Exchange {
         }
     }
 
-    /// A gRPC caller gets trailers that say what happened behind the bytes it already has; others a reset, since a clean
-    /// end would be a lie.
+    /// A gRPC caller gets trailers that say what happened behind the bytes it already has; others a reset, since a
+    /// clean end would be a lie.
     private func failMidResponse(_ failure: Failure) {
         guard caller != nil else { return }
         finish(.local(failure))
@@ -631,6 +635,7 @@ enum UpstreamClosing {
     case refused(Failure)
     /// The task reset the stream.
     case reset(ErrorCode)
-    /// Anything else: the connection was lost, the response was malformed. The message goes on after the endpoint's name.
+    /// Anything else: the connection was lost, the response was malformed. The message goes on after the endpoint's
+    /// name.
     case failed(Failure)
 }

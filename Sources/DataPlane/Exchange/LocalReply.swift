@@ -2,8 +2,8 @@ import HTTP2
 import NIOCore
 import Policy
 
-/// The one place that turns a ``Policy/Failure`` into an answer: trailers-only with status and message for gRPC (HTTP 200),
-/// a status and a small JSON body for everything else.
+/// The one place that turns a ``Policy/Failure`` into an answer: trailers-only with status and message for gRPC (HTTP
+/// 200), a status and a small JSON body for everything else.
 enum LocalReply {
     /// Bytes of a `grpc-message` on the wire.
     private static let messageMax = 512

@@ -72,8 +72,8 @@ enum RequestFacts {
         return !path.isEmpty
     }
 
-    /// Printable ASCII without user information. A comma passes: gRPC clients that are given several addresses put all of
-    /// them here.
+    /// Printable ASCII without user information. A comma passes: gRPC clients that are given several addresses put
+    /// all of them here.
     private static func isPlainAuthority(_ authority: UnsafeBufferPointer<UInt8>) -> Bool {
         for byte in authority {
             switch byte {

@@ -16,8 +16,8 @@ package protocol TransportOwner: AnyObject {
 
 /// Joins a ``HTTP2/Session`` to a NIO channel: the only place where bytes of HTTP/2 meet a socket.
 ///
-/// Reads go to the session at once; writes happen in ``flush()``, at the end of the turn. The session is asked for bytes only
-/// while the channel is writable, so that what waits stays where back-pressure can see it.
+/// Reads go to the session at once; writes happen in ``flush()``, at the end of the turn. The session is asked for
+/// bytes only while the channel is writable, so that what waits stays where back-pressure can see it.
 package final class Transport: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer

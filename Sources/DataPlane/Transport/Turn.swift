@@ -2,8 +2,8 @@ package import NIOCore
 
 /// The end of a turn of an event loop, where everything that the turn's reads brought about is written.
 ///
-/// Reads mark connections dirty; after all reads of the turn, each dirty connection produces its bytes into one buffer and
-/// makes one write. Confined to its event loop.
+/// Reads mark connections dirty; after all reads of the turn, each dirty connection produces its bytes into one
+/// buffer and makes one write. Confined to its event loop.
 package final class Turn {
     package let eventLoop: any EventLoop
     /// Runs before the connections are flushed: the place for work that waits for the whole batch of reads.

@@ -3,8 +3,8 @@ import Telemetry
 
 /// One worker's connections to one endpoint, opened on demand and kept.
 ///
-/// A stream goes on the first connection that has a slot; when none has, another connection is opened (up to the limit) and
-/// the stream waits, bounded in number and time.
+/// A stream goes on the first connection that has a slot; when none has, another connection is opened (up to the
+/// limit) and the stream waits, bounded in number and time.
 final class EndpointPool {
     let endpoint: Endpoint
     /// Held, also when the cluster has left the configuration: its last streams are still counted there.

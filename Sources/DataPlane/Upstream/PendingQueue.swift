@@ -25,8 +25,8 @@ final class PendingTicket {
     }
 }
 
-/// Exchanges that wait for a slot, in the order of their coming. Deadlines in one queue never go down, since the patience of
-/// a cluster is one.
+/// Exchanges that wait for a slot, in the order of their coming. Deadlines in one queue never go down, since the
+/// patience of a cluster is one.
 final class PendingQueue {
     private var tickets: ContiguousArray<PendingTicket> = []
     private var head = 0

@@ -29,8 +29,8 @@ final class UpstreamConnection {
     }
 
     let endpoint: Endpoint
-    /// Held, also when the endpoint has left the set: what runs on the connection ends in its pool. ``EndpointPool/remove(_:)``
-    /// undoes the cycle.
+    /// Held, also when the endpoint has left the set: what runs on the connection ends in its pool.
+    /// ``EndpointPool/remove(_:)`` undoes the cycle.
     private let pool: EndpointPool
     private unowned(unsafe) let worker: Worker
     private let cluster: ClusterPool
@@ -48,8 +48,8 @@ final class UpstreamConnection {
     private var connectedAt: Int64 = 0
     private var lastReadAt: Int64 = 0
     private var idleSince: Int64 = 0
-    /// Since when something was sent to which nothing came back: a task that answers nothing at all is silent from here on,
-    /// however many streams came and went meanwhile.
+    /// Since when something was sent to which nothing came back: a task that answers nothing at all is silent from
+    /// here on, however many streams came and went meanwhile.
     private var awaitingSince: Int64?
     private var isClosing = false
     private var pingSentAt: Int64?
@@ -74,8 +74,8 @@ final class UpstreamConnection {
 
     /// Whether a stream can start on it now.
     var hasSlot: Bool {
-        // A task says in its SETTINGS how many streams it takes, and says it first of all (RFC 9113, 3.4); more than that would
-        // be reset, by some servers with a code that callers do not survive.
+        // A task says in its SETTINGS how many streams it takes, and says it first of all (RFC 9113, 3.4); more than
+        // that would be reset, by some servers with a code that callers do not survive.
         guard state == .ready, let session, session.settingsReceived else { return false }
         return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
     }
@@ -231,7 +231,8 @@ final class UpstreamConnection {
         beginDraining()
     }
 
-    /// - Parameter failure: why no stream can go to the endpoint at all; nil when it works and only this connection ends.
+    /// - Parameter failure: why no stream can go to the endpoint at all; nil when it works and only this connection
+    ///   ends.
     private func beginDraining(_ failure: Failure? = nil) {
         guard state == .ready else { return }
         state = .draining
@@ -253,7 +254,17 @@ final class UpstreamConnection {
         held?.closeNow()
     }
 
-    /// A loss before the task has said a word of HTTP/2 is a connect that failed; with the names that its message lacks.
+    /// Why the connection ended when nobody has said so: the task closed it, or the library did because of what it
+    /// sent.
+    private var lossWithoutReason: Failure {
+        if let code = session?.goAwaySent, code != .noError {
+            return Failure(.upstreamProtocolError, "broke HTTP/2 (\(code))")
+        }
+        return Failure(.connectionLost, "closed the connection before the response was complete")
+    }
+
+    /// A loss before the task has said a word of HTTP/2 is a connect that failed; with the names that its message
+    /// lacks.
     private func connectFailure(_ loss: Failure) -> Failure {
         Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)")
     }
@@ -392,7 +403,8 @@ extension UpstreamConnection: SessionDelegate {
             return stream.headersSent ? .refused(refusal) : .unsent(refusal)
         }
         if !stream.headersSent { return .unsent(refusal) }
-        return code == .noError ? .completed : .failed(Failure(.upstreamProtocolError, "sent a malformed response (\(code))"))
+        if code == .noError { return .completed }
+        return .failed(Failure(.upstreamProtocolError, "sent a malformed response (\(code))"))
     }
 
     func sessionDidReceiveSettings(_ session: Session) {
@@ -453,7 +465,7 @@ extension UpstreamConnection: TransportOwner {
         }
         let wasReady = state == .ready
         if let watchdog { worker.timers.cancel(watchdog) }
-        let lost = loss ?? Failure(.connectionLost, "closed the connection before the response was complete")
+        let lost = loss ?? lossWithoutReason
         loss = lost
         let hadSpoken = session?.settingsReceived == true
         state = .closed

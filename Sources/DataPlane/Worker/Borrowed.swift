@@ -1,5 +1,5 @@
-/// A reference that is not counted, to an object of the same worker whose owner is known to hold it for as long as this is
-/// set. Counting takes a locked instruction each way, and the path of a request follows dozens of references.
+/// A reference that is not counted, to an object of the same worker whose owner is known to hold it for as long as
+/// this is set. Counting takes a locked instruction each way, and the path of a request follows dozens of references.
 ///
 /// Rule: whoever stores one says in a comment who holds the object, and clears it when that ends.
 struct Borrowed<Object: AnyObject> {

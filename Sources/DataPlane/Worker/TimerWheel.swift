@@ -1,8 +1,8 @@
 /// Timers of one worker: inserting, moving and cancelling cost a few list operations whatever their number.
 ///
-/// Three levels of 256 slots: milliseconds, quarter seconds, minutes; a timer beyond that (about 4.6 hours) waits in the last
-/// slot and is put off again. A timer never fires early, and at most a millisecond late by the wheel's own doing.
-/// Time is an argument. Confined to one thread.
+/// Three levels of 256 slots: milliseconds, quarter seconds, minutes; a timer beyond that (about 4.6 hours) waits in
+/// the last slot and is put off again. A timer never fires early, and at most a millisecond late by the wheel's own
+/// doing. Time is an argument. Confined to one thread.
 package final class TimerWheel {
     private static let slots = 256
     private static let levels = 3
@@ -51,8 +51,8 @@ package final class TimerWheel {
         }
     }
 
-    /// When ``advance(to:)`` has something to do next; nil when nothing is armed. May be earlier than the next expiry (a
-    /// slot to be spread), never later.
+    /// When ``advance(to:)`` has something to do next; nil when nothing is armed. May be earlier than the next expiry
+    /// (a slot to be spread), never later.
     package var nextDeadline: Int64? {
         guard count > 0 else { return nil }
         for step in 1...Self.slots {

@@ -9,8 +9,8 @@ import Telemetry
 /// One event loop and everything it owns: connections, exchanges, pools, timers, counters.
 ///
 /// Nothing of a worker is touched from another thread. It meets the rest of the process at three points only: the
-/// ``Policy/Snapshot`` that is posted to its loop, the atomics of ``Policy/Endpoint`` and ``Policy/ClusterState``, and its
-/// counter blocks.
+/// ``Policy/Snapshot`` that is posted to its loop, the atomics of ``Policy/Endpoint`` and ``Policy/ClusterState``,
+/// and its counter blocks.
 final class Worker {
     let eventLoop: any EventLoop
     let turn: Turn

@@ -154,8 +154,8 @@ package final class BodyQueue {
         if isReplayable, held > replayLimit { commit() }
     }
 
-    /// Goes on to the next chunk. A chunk that was read to its end is left only when there is a next one: being the queue's
-    /// own it may still grow.
+    /// Goes on to the next chunk. A chunk that was read to its end is left only when there is a next one: being the
+    /// queue's own it may still grow.
     private func nextChunk() {
         head += 1
         headOffset = 0

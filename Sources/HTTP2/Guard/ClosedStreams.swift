@@ -17,7 +17,8 @@ struct ClosedStreams {
     private var next = 0
     private var skippedRanges: [ClosedRange<Int32>] = []
 
-    /// Streams remembered: as many as can be open at a time, so that what was in flight on them when we reset them is known.
+    /// Streams remembered: as many as can be open at a time, so that what was in flight on them when we reset them is
+    /// known.
     private let ringSize: Int
     static let skippedRangesMax = 64
 

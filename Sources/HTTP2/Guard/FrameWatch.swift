@@ -1,8 +1,9 @@
-/// Looks at every frame header before libnghttp2 does: closes the gaps in its answers to frames on closed streams, counts
-/// what floods are made of, and says when a connection has to end.
+/// Looks at every frame header before libnghttp2 does: closes the gaps in its answers to frames on closed streams,
+/// counts what floods are made of, and says when a connection has to end.
 ///
-/// The weights: an unknown, PRIORITY, empty DATA, excess PING or excess WINDOW_UPDATE frame 1, SETTINGS 10, HEADERS on a
-/// closed stream 10, a reset that the peer provoked 50. DATA on a stream that *we* reset is honest and costs nothing.
+/// The weights: an unknown, PRIORITY, empty DATA, excess PING or excess WINDOW_UPDATE frame 1, SETTINGS 10, HEADERS
+/// on a closed stream 10, a reset that the peer provoked 50. DATA on a stream that *we* reset is honest and costs
+/// nothing.
 struct FrameWatch {
     var scanner: FrameScanner
     private let role: Session.Role
@@ -43,8 +44,8 @@ struct FrameWatch {
         provokedResets = TokenBucket(burst: settings.provokedResetBurst, ratePerSecond: settings.provokedResetRate)
     }
 
-    /// Whether the verdict on this frame depends on whether its stream is open, so that everything before the frame has to
-    /// be processed first.
+    /// Whether the verdict on this frame depends on whether its stream is open, so that everything before the frame
+    /// has to be processed first.
     func needsStreamState(_ frame: FrameScanner.Frame) -> Bool {
         switch frame.type {
         case FrameScanner.FrameType.data: frame.streamID != freshID

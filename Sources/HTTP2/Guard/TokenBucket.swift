@@ -19,12 +19,14 @@ package struct TokenBucket: Sendable {
     /// - Returns: whether the budget covered them.
     package mutating func take(_ amount: Int, now: Int64) -> Bool {
         if let refilledAt {
-            let elapsed = max(now - refilledAt, 0)
-            // Whole tokens only; the remainder of the time stays on the account.
-            let earned = elapsed / 1_000_000 * Int64(ratePerSecond) / 1_000
+            // A day fills any bucket, and its nanoseconds times any rate fit.
+            let elapsed = min(max(now - refilledAt, 0), 86_400_000_000_000)
+            let earned = elapsed * Int64(ratePerSecond) / 1_000_000_000
             if earned > 0 {
                 tokens = Int(min(Int64(tokens) + earned, Int64(burst)))
-                self.refilledAt = now
+                // Whole tokens only; the remainder of the time stays on the account.
+                let spent = earned * 1_000_000_000 / Int64(ratePerSecond)
+                self.refilledAt = elapsed == now - refilledAt ? refilledAt + spent : now
             }
         } else {
             refilledAt = now

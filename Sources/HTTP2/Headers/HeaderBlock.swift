@@ -6,11 +6,12 @@ import Glibc
 import Musl
 #endif
 
-/// One header or trailer block, kept in the form in which libnghttp2 takes it back: decoded once, passed on without a copy.
+/// One header or trailer block, kept in the form in which libnghttp2 takes it back: decoded once, passed on without a
+/// copy.
 ///
-/// Names and values that were received are references into the decoder's counted buffers; those that Ekiden adds live in
-/// the block's own arena. A block that was handed to a session for sending must live until that session has sent it; the
-/// ``Stream`` it was sent on holds it. Blocks are reused through a ``HeaderBlockPool``.
+/// Names and values that were received are references into the decoder's counted buffers; those that Ekiden adds live
+/// in the block's own arena. A block that was handed to a session for sending must live until that session has sent
+/// it; the ``Stream`` it was sent on holds it. Blocks are reused through a ``HeaderBlockPool``.
 ///
 /// Confined to one thread, like the session that made it.
 package final class HeaderBlock {
@@ -101,7 +102,9 @@ package final class HeaderBlock {
 
     /// All fields as text, for messages and tests; never on the request path.
     package var textFields: [(name: String, value: String)] {
-        (0..<count).map { (String(decoding: name(at: $0), as: UTF8.self), String(decoding: value(at: $0), as: UTF8.self)) }
+        (0..<count).map { index in
+            (String(decoding: name(at: index), as: UTF8.self), String(decoding: value(at: index), as: UTF8.self))
+        }
     }
 
     // MARK: Building

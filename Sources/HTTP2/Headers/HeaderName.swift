@@ -10,8 +10,8 @@ package enum HeaderName: UInt8, Sendable, CaseIterable {
     case method, scheme, authority, path, status
     case contentType, contentLength, te, host, via, forwardedFor, forwarded
     case grpcStatus, grpcMessage, grpcTimeout, grpcEncoding
-    /// Names that concern one hop only and are never passed on (RFC 9110, 7.6.1): `connection` and the like are refused by
-    /// the library already, these are what is left.
+    /// Names that concern one hop only and are never passed on (RFC 9110, 7.6.1): `connection` and the like are
+    /// refused by the library already, these are what is left.
     case hopByHop
 
     /// Number of names, for tables indexed by raw value.

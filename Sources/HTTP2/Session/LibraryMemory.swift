@@ -6,12 +6,13 @@ import Glibc
 import Musl
 #endif
 
-/// The memory that libnghttp2 works in: free lists for its small, short-lived blocks (streams, frames, header buffers), about
-/// eleven of them per request and leg. A tenth of the time of a request went to the general allocator before.
+/// The memory that libnghttp2 works in: free lists for its small, short-lived blocks (streams, frames, header
+/// buffers), about eleven of them per request and leg. A tenth of the time of a request went to the general allocator
+/// before.
 ///
-/// One per worker, confined to its thread, shared by its sessions. Header blocks refer to buffers in it, so both sessions and
-/// blocks keep it alive. Each block carries its size class in a header of 16 bytes; a list holds a bounded number of blocks,
-/// so that memory goes back after a peak.
+/// One per worker, confined to its thread, shared by its sessions. Header blocks refer to buffers in it, so both
+/// sessions and blocks keep it alive. Each block carries its size class in a header of 16 bytes; a list holds a
+/// bounded number of blocks, so that memory goes back after a peak.
 package final class LibraryMemory {
     /// What the library gets; copied into each session.
     let functions: UnsafeMutablePointer<nghttp2_mem>

@@ -62,18 +62,25 @@ extension Session {
         nghttp2_session_resume_data(raw, stream.id)
     }
 
-    /// Resets the stream; the close follows when the frame is written. A response head that was submitted before goes first.
+    /// Resets the stream; the close follows when the frame is written. A response head that was submitted before goes
+    /// first.
     package func reset(_ stream: Stream, _ code: ErrorCode) {
         guard stream.isOpen, !stream.resetByUs, !isTerminated else { return }
         if role == .server, stream.sentHeaders != nil, !stream.headersSent {
             stream.deferredReset = code
             return
         }
+        resetNow(stream, code)
+    }
+
+    /// Resets the stream without regard to a response head that waits.
+    func resetNow(_ stream: Stream, _ code: ErrorCode) {
         stream.resetByUs = true
         nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
     }
 
-    /// A command that the library refuses (out of memory, a stream in a state we misjudged) must not leave the peer waiting.
+    /// A command that the library refuses (out of memory, a stream in a state we misjudged) must not leave the peer
+    /// waiting.
     private func check(_ result: Int32, _ stream: Stream) {
         if result != 0 { reset(stream, .internalError) }
     }
@@ -103,7 +110,8 @@ extension Session {
         if !isTerminated { nghttp2_submit_ping(raw, 0, nil) }
     }
 
-    /// First step of a graceful end (RFC 9113, 6.8): GOAWAY with the highest id; streams that cross it are still served.
+    /// First step of a graceful end (RFC 9113, 6.8): GOAWAY with the highest id; streams that cross it are still
+    /// served.
     package func announceShutdown() {
         if !isTerminated, role == .server { nghttp2_submit_shutdown_notice(raw) }
     }

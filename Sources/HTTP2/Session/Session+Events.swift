@@ -144,6 +144,8 @@ extension Session {
                 && (stream(header.stream_id).map { !$0.resetByUs } ?? (code != .cancel && code != .noError))
             if provoked { watch.noteProvokedReset(now: inputNow) }
             delegate.session(self, didSendReset: code, on: header.stream_id, provoked: provoked)
+        case NGHTTP2_GOAWAY.rawValue:
+            goAwaySent = ErrorCode(rawValue: frame.pointee.goaway.error_code)
         default:
             break
         }
@@ -167,10 +169,10 @@ extension Session {
     func onFrameNotSent(_ frame: UnsafePointer<nghttp2_frame>, _ code: Int32) {
         let header = frame.pointee.hd
         guard UInt32(header.type) == NGHTTP2_HEADERS.rawValue, let stream = stream(header.stream_id) else { return }
-        // A request that never left: the library closes the stream itself, and a reset would name a stream that the peer
-        // has never seen.
+        // A request that never left: the library closes the stream itself, and a reset would name a stream that the
+        // peer has never seen.
         if frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST { return }
         // The library drops a block that it can't send without closing the stream: the peer would wait for ever.
-        reset(stream, .internalError)
+        if stream.isOpen, !stream.resetByUs, !isTerminated { resetNow(stream, .internalError) }
     }
 }

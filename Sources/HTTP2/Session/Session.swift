@@ -3,9 +3,9 @@ package import NIOCore
 
 /// One HTTP/2 connection without its socket: bytes in, events out; commands in, bytes out.
 ///
-/// A session wraps libnghttp2's and closes its traps (see `docs/decisions/0002-libnghttp2.md`): it counts header bytes and
-/// fields, looks at every frame header, answers floods with GOAWAY, sweeps its streams when the connection is lost, and
-/// keeps header blocks and bodies alive for as long as the library reads them.
+/// A session wraps libnghttp2's and closes its traps (see `docs/decisions/0002-libnghttp2.md`): it counts header
+/// bytes and fields, looks at every frame header, answers floods with GOAWAY, sweeps its streams when the connection
+/// is lost, and keeps header blocks and bodies alive for as long as the library reads them.
 ///
 /// Not thread-safe and not re-entrant: ``receive(_:now:)`` and ``produce(limit:)`` must not be called from inside a
 /// delegate's method. Commands may be.
@@ -16,8 +16,8 @@ package final class Session {
 
     package let role: Role
     package let settings: SessionSettings
-    /// Held: the owner of both lets go of the session when its connection is closed. (A constant strong reference is used
-    /// without being counted; an unowned one is counted at each use.)
+    /// Held: the owner of both lets go of the session when its connection is closed. (A constant strong reference is
+    /// used without being counted; an unowned one is counted at each use.)
     package let delegate: any SessionDelegate
     let blocks: HeaderBlockPool
     let raw: OpaquePointer
@@ -49,6 +49,8 @@ package final class Session {
     /// After a sweep the library's pointers to streams dangle: it must not be asked for frames any more.
     private var isSwept = false
     package internal(set) var goAwayReceived = false
+    /// The code of the last GOAWAY that was written; an error when the peer broke a rule of the connection.
+    package internal(set) var goAwaySent: ErrorCode?
     package internal(set) var settingsReceived = false
     package internal(set) var settingsAcknowledged = false
 
@@ -89,16 +91,20 @@ package final class Session {
     private func receive(_ bytes: UnsafeRawBufferPointer) -> SessionError? {
         var fed = 0
         var position = 0
+        var frameStart = 0
         while true {
             switch watch.scanner.next(in: bytes, position: &position) {
             case .needMoreBytes:
                 return feed(bytes, from: fed, to: bytes.count)
             case .dependency(let stream, let parent):
                 if stream == parent {
+                    // What came before is heard.
+                    if let error = feed(bytes, from: fed, to: max(fed, frameStart)) { return error }
                     return SessionError(
                         reason: .protocolError, code: .protocolError, message: "stream \(stream) depends on itself")
                 }
             case .frame(let frame):
+                frameStart = frame.start
                 if watch.needsStreamState(frame), frame.start > fed {
                     // What comes before decides whether the frame's stream is still open.
                     if let error = feed(bytes, from: fed, to: frame.start) { return error }
@@ -140,7 +146,8 @@ package final class Session {
 
     // MARK: Bytes out
 
-    /// `ByteBuffer()` would be NIO's one empty buffer of the whole process, which other threads count references to as well.
+    /// `ByteBuffer()` would be NIO's one empty buffer of the whole process, which other threads count references to
+    /// as well.
     private static func makeOutput() -> ByteBuffer {
         ByteBufferAllocator().buffer(capacity: 1_024)
     }

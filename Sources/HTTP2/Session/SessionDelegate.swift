@@ -9,9 +9,9 @@ package enum HeaderKind: Sendable, Equatable {
 
 /// What a session tells while it reads and writes.
 ///
-/// All calls come from inside ``Session/receive(_:now:)``, ``Session/produce(limit:)`` or ``Session/sweep(_:)``, on the
-/// caller's thread. Inside them commands on any session are allowed; reading, producing and freeing are not (the library
-/// must not be re-entered).
+/// All calls come from inside ``Session/receive(_:now:)``, ``Session/produce(limit:)`` or ``Session/sweep(_:)``, on
+/// the caller's thread. Inside them commands on any session are allowed; reading, producing and freeing are not (the
+/// library must not be re-entered).
 package protocol SessionDelegate: AnyObject {
     /// A header block is complete. The block belongs to the delegate from here on.
     func session(

@@ -1,7 +1,7 @@
 /// One stream of a ``Session``: what the session knows of it, and a place for the owner's own state.
 ///
-/// A stream lives from its first HEADERS until ``SessionDelegate/session(_:didClose:code:)``; after that the session has
-/// forgotten it and commands on it do nothing. Confined to its session's thread.
+/// A stream lives from its first HEADERS until ``SessionDelegate/session(_:didClose:code:)``; after that the session
+/// has forgotten it and commands on it do nothing. Confined to its session's thread.
 package final class Stream {
     package internal(set) var id: Int32
     /// The session, until the stream is closed.
@@ -15,7 +15,8 @@ package final class Stream {
 
     /// What is sent on this stream; nil until there is a body to send.
     package internal(set) var body: BodyQueue?
-    /// The header block that was handed over for sending; held until the stream closes, since the library reads it late.
+    /// The header block that was handed over for sending; held until the stream closes, since the library reads it
+    /// late.
     var sentHeaders: HeaderBlock?
     var sentTrailers: HeaderBlock?
     /// Interim responses are rare; all of them are held until the stream closes.

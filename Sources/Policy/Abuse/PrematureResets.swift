@@ -1,7 +1,7 @@
 /// Tells a rapid-reset attack (CVE-2023-44487) from callers whose deadlines expire.
 ///
-/// A reset is premature when it comes within a second of the request, before the response's head, and not at the request's
-/// own deadline. A value: time is an argument.
+/// A reset is premature when it comes within a second of the request, before the response's head, and not at the
+/// request's own deadline. A value: time is an argument.
 package struct PrematureResets: Sendable {
     private let window: Int64
     private let minimum: Int

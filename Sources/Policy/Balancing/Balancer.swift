@@ -2,9 +2,9 @@ import Synchronization
 
 /// Picks the endpoint of a stream.
 ///
-/// Endpoints in the pause after a connect failure are passed over while another one is left; when all pause, all count
-/// (the set is never emptied by us). Endpoints that the exchange has tried are passed over; when all were tried the pick
-/// is nil.
+/// Endpoints in the pause after a connect failure are passed over while another one is left; when all pause, all
+/// count (the set is never emptied by us). Endpoints that the exchange has tried are passed over; when all were tried
+/// the pick is nil.
 package enum Balancer {
     /// - Parameters:
     ///   - cluster: the members and the shared cursor.
@@ -37,7 +37,9 @@ package enum Balancer {
             if !endpoint.isCoolingDown(now: now), !tried.contains(endpoint) { return index }
         }
         // Other workers draw from the same cursor, so a full round here may have missed one: look at each of them.
-        return firstUsable(endpoints, from: state.roundRobinCursor.load(ordering: .relaxed), tried, now)
+        // One more turn is drawn for the case that all pause, and all count, in turn.
+        let turn = state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
+        return firstUsable(endpoints, from: turn, tried, now)
     }
 
     /// Two draws without regard to fitness, then the less busy of those that fit: the classic power of two choices.

@@ -1,5 +1,5 @@
-/// Why an exchange could not be served, as a value: where the fact is known it is written down once, and everything that
-/// follows (the caller's answer, the counter, the log line) is derived from it.
+/// Why an exchange could not be served, as a value: where the fact is known it is written down once, and everything
+/// that follows (the caller's answer, the counter, the log line) is derived from it.
 package struct Failure: Sendable, Equatable {
     package let kind: Kind
     /// One sentence for people: names the cluster and the cause, never a secret.
@@ -10,8 +10,9 @@ package struct Failure: Sendable, Equatable {
         self.message = message
     }
 
-    /// The situations of the error table. Status codes are those of gRPC (grpc.github.io/grpc/core/md_doc_statuscodes.html)
-    /// that a library may generate; Ekiden never makes up OK, INVALID_ARGUMENT, NOT_FOUND and the like (gRFC A54).
+    /// The situations of the error table. Status codes are those of gRPC
+    /// (grpc.github.io/grpc/core/md_doc_statuscodes.html) that a library may generate; Ekiden never makes up OK,
+    /// INVALID_ARGUMENT, NOT_FOUND and the like (gRFC A54).
     package enum Kind: String, Sendable, CaseIterable {
         case noRoute
         case noEndpoint
@@ -34,7 +35,8 @@ package struct Failure: Sendable, Equatable {
             case .noRoute, .methodRefused: .unimplemented
             case .deadlineExceeded: .deadlineExceeded
             case .rateLimited, .requestTooLarge, .requestHeadersTooLarge, .responseHeadersTooLarge: .resourceExhausted
-            case .noEndpoint, .connectFailure, .connectionLost, .upstreamProtocolError, .circuitOpen, .overload, .draining:
+            case .noEndpoint, .connectFailure, .connectionLost, .upstreamProtocolError, .circuitOpen, .overload,
+                .draining:
                 .unavailable
             }
         }

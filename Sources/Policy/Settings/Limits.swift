@@ -55,7 +55,8 @@ package struct Limits: Sendable, Equatable {
     /// RST_STREAM frames that the peer made us send by breaking rules: a bucket, refilled per second.
     package var provokedResetBurst = 200
     package var provokedResetRate = 20
-    /// Legal but suspicious frames: a bucket, refilled per second. At three quarters a graceful GOAWAY, empty: a hard one.
+    /// Legal but suspicious frames: a bucket, refilled per second. At three quarters a graceful GOAWAY, empty: a hard
+    /// one.
     package var glitchBurst = 10_000
     package var glitchRate = 330
 

@@ -28,8 +28,8 @@ package final class Cluster: Sendable {
         case pending
         /// The endpoints are those of the last good answer.
         case resolved
-        /// The last lookup failed; the endpoints (if any) are those of the last good answer. The text says what and where,
-        /// for example `NXDOMAIN for game-server.local from 127.0.0.1:5353`.
+        /// The last lookup failed; the endpoints (if any) are those of the last good answer. The text says what and
+        /// where, for example `NXDOMAIN for game-server.local from 127.0.0.1:5353`.
         case failed(String)
     }
 }
@@ -40,7 +40,8 @@ package final class ClusterState: Sendable {
     package let id: Int
     /// One cursor for all workers: n streams over k endpoints differ by at most one.
     package let roundRobinCursor = Atomic<Int>(0)
-    /// Asks discovery to look again now (after a connect failure). Cheap, callable from any thread, may be called often.
+    /// Asks discovery to look again now (after a connect failure). Cheap, callable from any thread, may be called
+    /// often.
     package let requestRefresh: @Sendable () -> Void
 
     package init(id: Int, requestRefresh: @escaping @Sendable () -> Void = {}) {

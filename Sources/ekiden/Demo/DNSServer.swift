@@ -3,7 +3,8 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// The demo's name server: answers A questions for one name on loopback, from a set of members that may change at any time.
+/// The demo's name server: answers A questions for one name on loopback, from a set of members that may change at any
+/// time.
 final class DNSServer: Sendable {
     private let zone: DNSZone
     private let channel: any Channel

@@ -5,7 +5,8 @@ import NIOPosix
 import Policy
 import UnixSignals
 
-/// The demo from curtain to curtain: puts tasks, name server, mesh and load together, lets the script happen, and shows it.
+/// The demo from curtain to curtain: puts tasks, name server, mesh and load together, lets the script happen, and
+/// shows it.
 struct Demo: Sendable {
     let mesh: FreeAddress
     let admin: FreeAddress

@@ -17,8 +17,8 @@ struct FreeAddress: Sendable {
 
     /// Takes the address that was asked for, and where none was, the usual one or another port beside it.
     ///
-    /// The address is tried with a socket of its own: the mesh's listeners share their port (`SO_REUSEPORT`), so they would
-    /// open beside another Ekiden's and each get half of the callers.
+    /// The address is tried with a socket of its own: the mesh's listeners share their port (`SO_REUSEPORT`), so they
+    /// would open beside another Ekiden's and each get half of the callers.
     /// - Throws: ``DemoProblem`` when `wish` can't be had.
     static func find(_ wish: ListenAddress?, else usual: ListenAddress) async throws -> FreeAddress {
         if let wish {

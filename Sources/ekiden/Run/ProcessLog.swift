@@ -7,7 +7,8 @@ import Glibc
 import Musl
 #endif
 
-/// Where the process writes what it has to say: log lines and diagnostics to standard error, results to standard output.
+/// Where the process writes what it has to say: log lines and diagnostics to standard error, results to standard
+/// output.
 enum ProcessLog {
     /// Whether a person reads standard error on a terminal and has not asked for plain text (no-color.org).
     static let hasColor = isatty(STDERR_FILENO) == 1 && ProcessEnvironment.variables["NO_COLOR"] == nil
@@ -18,7 +19,8 @@ enum ProcessLog {
         let text = level ?? environment["EKIDEN_LOG_LEVEL"].flatMap { $0.isEmpty ? nil : $0 } ?? "info"
         guard let threshold = Logger.Level(rawValue: text.lowercased()) else {
             let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-            printError("\(level == nil ? "EKIDEN_LOG_LEVEL" : "--log-level"): error: '\(text)' is no level (one of \(levels))")
+            let origin = level == nil ? "EKIDEN_LOG_LEVEL" : "--log-level"
+            printError("\(origin): error: '\(text)' is no level (one of \(levels))")
             throw ExitCodes.usage
         }
         LoggingSystem.bootstrap { label in

@@ -100,7 +100,8 @@ struct Proxy {
 
     /// The admin server, on a loop of its own: it answers also when the workers are busy.
     private func makeAdmin(
-        _ settings: AdminSettings, _ directory: ClusterDirectory, _ registry: MetricsRegistry, _ lifecycle: ProxyLifecycle
+        _ settings: AdminSettings, _ directory: ClusterDirectory, _ registry: MetricsRegistry,
+        _ lifecycle: ProxyLifecycle
     ) -> AdminServer {
         let source = AdminSource(
             version: Version.number, registry: registry,
@@ -139,7 +140,8 @@ struct Proxy {
     // MARK: Signals
 
     private func obey(
-        _ signals: UnixSignalsSequence, _ dataPlane: DataPlane, _ directory: ClusterDirectory, _ lifecycle: ProxyLifecycle
+        _ signals: UnixSignalsSequence, _ dataPlane: DataPlane, _ directory: ClusterDirectory,
+        _ lifecycle: ProxyLifecycle
     ) async -> Ending? {
         await withTaskGroup(of: Ending?.self) { tasks in
             tasks.addTask {
@@ -197,8 +199,8 @@ struct Proxy {
         }
     }
 
-    /// Leaves without losing a call: GOAWAY in two steps at once, accepting for `delay` more, then waiting for the last stream
-    /// until `timeout` is nearly over.
+    /// Leaves without losing a call: GOAWAY in two steps at once, accepting for `delay` more, then waiting for the
+    /// last stream until `timeout` is nearly over.
     private func drain(_ dataPlane: DataPlane, _ settings: DrainSettings) async -> Ending {
         let clock = ContinuousClock()
         let start = clock.now

@@ -51,8 +51,8 @@ struct ConfigurationSource: ParsableArguments {
                     InvalidConfiguration([
                         Diagnostic(
                             origin: "command line",
-                            message: "--config and the flags that take its place (--listen, --upstream, …) exclude each "
-                                + "other", hint: "put it into \(path)")
+                            message: "--config and the flags that take its place (--listen, --upstream, …) "
+                                + "exclude each other", hint: "put it into \(path)")
                     ]))
             }
             return ConfigurationLoader.load(path: path, environment: environment)

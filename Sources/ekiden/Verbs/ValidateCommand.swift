@@ -7,8 +7,8 @@ struct ValidateCommand: ParsableCommand {
         commandName: "validate",
         abstract: "Check a configuration without running it.",
         discussion: """
-            Prints every error with file, line and column, and exits 78; prints a summary line and exits 0 when there is \
-            none. Nothing is resolved, bound or connected.
+            Prints every error with file, line and column, and exits 78; prints a summary line and exits 0 when \
+            there is none. Nothing is resolved, bound or connected.
             """)
 
     @OptionGroup var source: ConfigurationSource

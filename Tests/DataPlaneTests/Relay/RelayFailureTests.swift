@@ -51,7 +51,7 @@ struct RelayFailureTests {
         let mute = try await ScriptedTask.startMute()
         let task = try await ScriptedTask.start()
         var settings = ClusterSettings()
-        settings.settingsTimeout = .milliseconds(50)
+        settings.settingsTimeout = .milliseconds(500)
         try await RelayBench.run(endpoints: [mute.endpoint, task.endpoint], cluster: settings) { bench in
             let caller = try await bench.connect()
             for _ in 0..<3 { #expect(try await caller.call(body: [5]).body == [5]) }
@@ -229,12 +229,8 @@ struct RelayFailureTests {
                 let answer = try await caller.call()
                 let time = ContinuousClock.now - begin
                 #expect(answer.grpcStatus == "14")
-                #expect(time < .milliseconds(500))
-                withKnownIssue("where the library found the error, the caller is told of a lost connection") {
-                    #expect(answer.reason == "upstream_protocol_error")
-                } when: {
-                    frame[3] == 0
-                }
+                #expect(time < .milliseconds(900))
+                #expect(answer.reason == "upstream_protocol_error")
                 await caller.close()
             }
             await task.stop()
@@ -267,11 +263,11 @@ struct RelayFailureTests {
         try await RelayBench.run(endpoints: [task.endpoint]) { bench in
             let caller = try await bench.connect()
             let begin = ContinuousClock.now
-            let answer = try await caller.call(fields: Caller.grpc + [("grpc-timeout", "80m")])
+            let answer = try await caller.call(fields: Caller.grpc + [("grpc-timeout", "400m")])
             let time = ContinuousClock.now - begin
             #expect(answer.grpcStatus == "4")
             #expect(answer.grpcMessage.contains(task.endpoint.name))
-            #expect(time >= .milliseconds(79))
+            #expect(time >= .milliseconds(399))
             let isCancelled = try await eventually { task.requests.first?.reset == .cancel }
             #expect(isCancelled)
             await caller.close()
@@ -351,7 +347,7 @@ struct RelayFailureTests {
         settings.maxStreamsPerConnection = 1
         settings.maxConnectionsPerEndpoint = 2
         settings.maxPendingStreams = 3
-        settings.pendingTimeout = .milliseconds(100)
+        settings.pendingTimeout = .milliseconds(500)
         try await RelayBench.run(endpoints: [task.endpoint], cluster: settings) { bench in
             let caller = try await bench.connect()
             var running: [Call] = []

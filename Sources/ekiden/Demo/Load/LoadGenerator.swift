@@ -1,8 +1,8 @@
 import DataPlane
 import NIOCore
 
-/// A steady load of gRPC calls, in an open loop: calls begin when they are due, however long others take, so a mesh that
-/// stalls shows in the latencies.
+/// A steady load of gRPC calls, in an open loop: calls begin when they are due, however long others take, so a mesh
+/// that stalls shows in the latencies.
 final class LoadGenerator: Sendable {
     private let loop: any EventLoop
     private let pacer: NIOLoopBound<LoadPacer>

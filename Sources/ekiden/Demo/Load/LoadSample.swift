@@ -6,7 +6,8 @@ struct LoadSample: Sendable {
     private(set) var ended = 0
     /// Calls by the task that answered.
     private(set) var answered: [String: Int] = [:]
-    /// Of unary calls that ended well, from when they were due: a call that waits for its turn waits in the figure, too.
+    /// Of unary calls that ended well, from when they were due: a call that waits for its turn waits in the figure,
+    /// too.
     private(set) var latencies = LatencyWindow()
     private(set) var failures: [LoadFailure: Int] = [:]
 
