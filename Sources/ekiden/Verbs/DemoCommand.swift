@@ -8,9 +8,9 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Show Ekiden at work: gRPC tasks that come and go, and a load that should not notice.",
         discussion: """
-            Starts three echo tasks on 127.0.0.2 to .4, a DNS server that answers for them, Ekiden in front, and \
-            a steady load. Every few seconds a task is killed, added or drained; one line a second says who answered and \
-            how fast. A gRPC client of your own may join at the mesh port. Ctrl-C ends it.
+            Starts three echo tasks on 127.0.0.2 to .4, a DNS server that answers for them, Ekiden in front, and a \
+            steady load. Every few seconds a task is killed, added or drained; one line a second says who answered \
+            and how fast. A gRPC client of your own may join at the mesh port. Ctrl-C ends it.
             """)
 
     @Option(help: "Where callers connect: ADDRESS:PORT or unix:/PATH. [default: 127.0.0.1:15001, else a free port]")
