@@ -20,12 +20,23 @@ package final class TimerWheel {
         heads = (0..<Self.slots * Self.levels).map { _ in WheelTimer {} }
     }
 
+    deinit {
+        // Timers may outlive the wheel; their links must not.
+        for head in heads {
+            while let timer = head.first {
+                timer.unlink()
+                timer.wheel = nil
+            }
+        }
+    }
+
     package var isEmpty: Bool { count == 0 }
 
     /// Arms the timer for `deadline` (nanoseconds of the monotonic clock), or moves it there.
     package func arm(_ timer: WheelTimer, at deadline: Int64) {
         cancel(timer)
         timer.expiryTick = max((deadline + Self.tick - 1) / Self.tick, current + 1)
+        timer.wheel = self
         insert(timer)
         count += 1
     }
@@ -33,6 +44,7 @@ package final class TimerWheel {
     package func cancel(_ timer: WheelTimer) {
         guard timer.isArmed else { return }
         timer.unlink()
+        timer.wheel = nil
         count -= 1
     }
 
@@ -111,6 +123,7 @@ package final class TimerWheel {
                 insert(timer)
                 continue
             }
+            timer.wheel = nil
             count -= 1
             timer.action()
         }
@@ -128,9 +141,12 @@ package final class WheelTimer {
         self.action = action
     }
 
+    /// Set while the timer is armed; sentinels have none.
+    fileprivate unowned(unsafe) var wheel: TimerWheel?
+
     deinit {
         // Armed timers are not held: an owner that forgot to cancel must not leave a dangling link behind.
-        if isArmed { unlink() }
+        wheel?.cancel(self)
     }
 
     package var isArmed: Bool { next != nil }

@@ -38,7 +38,7 @@ package struct Limits: Sendable, Equatable {
     package var maxInformationalResponses = 16
 
     // Connections.
-    /// Connections a listener holds at a time; over it a connection is accepted, told and closed. 0: no limit but the
+    /// Connections a listener holds at a time; over it a connection is accepted and closed at once. 0: no limit but the
     /// process's descriptors.
     package var maxConnections = 0
     /// Bytes received on a connection and not yet passed on, over all its streams; above it no stream credit is given.

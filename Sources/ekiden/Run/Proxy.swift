@@ -42,7 +42,11 @@ struct Proxy {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: workers)
         let registry = MetricsRegistry()
         let lifecycle = ProxyLifecycle()
-        let dataPlane = try await DataPlane(group: group, registry: registry, logger: logger)
+        // The process has one budget; where listeners name several, the tightest counts.
+        let bufferLimit = configuration.listeners.map(\.limits.maxBufferedBytesPerProcess).min()
+        let dataPlane = try await DataPlane(
+            group: group, registry: registry, logger: logger,
+            bufferLimit: bufferLimit ?? Limits().maxBufferedBytesPerProcess)
         let directory = ClusterDirectory(
             configuration: configuration, compileRoutes: Self.compileRoutes, logger: logger,
             publish: { dataPlane.publish($0) })
