@@ -17,8 +17,8 @@ let hot: [SwiftSetting] = strict + [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
 ]
 
-/// Settings of ``HTTP2``: all its objects belong to one thread each, for their whole life, so that its references are counted
-/// without locked instructions in release builds. For this the target must not touch an object that another thread may
+/// Settings of ``HTTP2``: all its objects belong to one thread each, for their whole life, so that its references are
+/// counted without locked instructions in release builds. For this the target must not touch an object that another thread may
 /// hold: no global references, no loggers, no snapshots (`docs/decisions/0007-uncontended-reference-counts.md`).
 let confined: [SwiftSetting] = hot + [
     .unsafeFlags(["-Xfrontend", "-assume-single-threaded"], .when(configuration: .release))
@@ -55,6 +55,8 @@ let package = Package(
             name: "HTTP2",
             dependencies: ["CNghttp2", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: confined),
+        // DNS messages: bytes in, records out; no sockets, no clock.
+        .target(name: "DNS", dependencies: ["Policy"], swiftSettings: strict),
         // Decisions: values and pure functions, and the snapshot that the workers work from.
         .target(name: "Policy", swiftSettings: hot),
         // Counters and their exposition.
@@ -73,7 +75,7 @@ let package = Package(
         .target(
             name: "Control",
             dependencies: [
-                "CCares", "Policy", "Telemetry",
+                "CCares", "DNS", "Policy", "Telemetry",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -87,7 +89,7 @@ let package = Package(
         .executableTarget(
             name: "ekiden",
             dependencies: [
-                "Control", "DataPlane", "HTTP2", "Policy", "Telemetry",
+                "Control", "DNS", "DataPlane", "HTTP2", "Policy", "Telemetry",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -98,16 +100,18 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        .testTarget(name: "PolicyTests", dependencies: ["Policy"], swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "PolicyTests", dependencies: ["Policy", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "DNSTests", dependencies: ["DNS", "Policy", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Policy"], swiftSettings: strict),
         .testTarget(
             name: "HTTP2Tests",
-            dependencies: ["HTTP2", "CNghttp2", .product(name: "NIOCore", package: "swift-nio")],
+            dependencies: ["HTTP2", "CNghttp2", "TestSupport", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: strict),
         .testTarget(
             name: "DataPlaneTests",
             dependencies: [
-                "DataPlane", "HTTP2", "Policy", "Telemetry",
+                "DataPlane", "HTTP2", "Policy", "Telemetry", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -117,7 +121,7 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: [
-                "Control", "Policy", "Telemetry",
+                "Control", "DNS", "Policy", "Telemetry", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

@@ -40,7 +40,7 @@ struct AdminServerTests {
         let registry = MetricsRegistry()
         registry.makeClusterBlock(cluster: "users").add(ClusterMetric.cell(grpcStatus: 0), 7)
         let paused = Endpoint(address: EndpointAddress(host: "10.0.0.2", port: 50051))
-        paused.recordConnectFailure(now: .max / 2, base: 1, ceiling: 1)
+        paused.recordUnreachable(now: .max / 2, base: 1, ceiling: 1)
         let cluster = ClusterStatus.test(
             "users", endpoints: [Endpoint(address: EndpointAddress(host: "10.0.0.1", port: 50051)), paused],
             sources: [
@@ -56,7 +56,7 @@ struct AdminServerTests {
             for expected in [
                 "ekiden_requests_total{cluster=\"users\",grpc_status=\"0\"} 7",
                 "ekiden_endpoints{cluster=\"users\",state=\"ready\"} 1",
-                "ekiden_endpoints{cluster=\"users\",state=\"cooling_down\"} 1",
+                "ekiden_endpoints{cluster=\"users\",state=\"unreachable\"} 1",
                 "ekiden_dns_answer_age_seconds{cluster=\"users\"} 2.5",
                 "ekiden_discovery_failures_total{cluster=\"users\"} 3",
                 "ekiden_build_info{version=\"1.2.3\"} 1",

@@ -1,4 +1,5 @@
 import Policy
+import TestSupport
 import Testing
 
 @testable import Control
@@ -114,7 +115,7 @@ struct ConfigurationEffectiveTests {
 
     @Test("whatever the values are, printing and loading change nothing", arguments: 0..<20)
     func randomRoundTrip(seed: UInt64) throws {
-        var random = SplitMix64(state: seed)
+        var random = SeededGenerator(seed: seed)
         var settings = ClusterSettings()
         settings.connectTimeout = .microseconds(Int64.random(in: 1_000...3_600_000_000, using: &random))
         settings.idleTimeout = .milliseconds(Int64.random(in: 60_000...600_000_000, using: &random))

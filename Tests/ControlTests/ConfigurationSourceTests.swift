@@ -1,4 +1,5 @@
 import Policy
+import TestSupport
 import Testing
 
 @testable import Control
@@ -271,7 +272,7 @@ struct ConfigurationSourceTests {
 
     @Test("no mutation of a good file makes the loader trap", arguments: 0..<4)
     func mutations(seed: UInt64) {
-        var random = SplitMix64(state: seed)
+        var random = SeededGenerator(seed: seed)
         let good = Array(
             withTopLevel("drain: {delay: &d 1s, timeout: *d}\nworkers: ${W:-2} # *x\ndns: {servers: [\"[::1]:53\"]}")
                 .utf8)

@@ -1,3 +1,4 @@
+import DNS
 import Policy
 import Synchronization
 import Testing

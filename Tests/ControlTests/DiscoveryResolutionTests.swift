@@ -1,4 +1,6 @@
+import DNS
 import Policy
+import TestSupport
 import Testing
 
 @testable import Control
@@ -21,7 +23,7 @@ struct DiscoveryResolutionTests {
     }
 
     private func pause(_ resolution: Resolution, _ seed: UInt64 = 1) -> Duration {
-        var random = SplitMix64(state: seed)
+        var random = SeededGenerator(seed: seed)
         return resolution.pause(clampedTo: bounds, using: &random)
     }
 

@@ -1,3 +1,5 @@
+import DNS
+import TestSupport
 import Testing
 
 @testable import Control
@@ -13,7 +15,7 @@ struct DiscoveryResolverTests {
         let name = try #require(DNSName("users.local"))
         let resolver = NameResolver(
             name: name, transport: transport, settings: DNSSettings(), clock: DiscoveryClock(clock),
-            random: SplitMix64(state: 7), report: { [reports] _, resolution in reports.add(resolution) })
+            random: SeededGenerator(seed: 7), report: { [reports] _, resolution in reports.add(resolution) })
         let task = Task { await resolver.run() }
         try await body(resolver)
         task.cancel()

@@ -1,3 +1,4 @@
+import DNS
 import Policy
 import Synchronization
 import Testing
@@ -112,7 +113,11 @@ final class FakeTransport: DNSTransport {
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
-    func query(name: DNSName, type: DNSRecordType) async -> Result<DNSAnswer, DNSFailure> {
+    func query(name: DNSName, type: DNSRecordType, firstServer: Int) async -> DNSReply {
+        DNSReply(await answer(name: name, type: type))
+    }
+
+    private func answer(name: DNSName, type: DNSRecordType) async -> Result<DNSAnswer, DNSFailure> {
         func failure(_ kind: DNSFailure.Kind) -> Result<DNSAnswer, DNSFailure> {
             .failure(DNSFailure(kind, name: name.description, server: Self.server))
         }

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Policy
@@ -20,7 +21,7 @@ struct BalancerTests {
 
     private func cool(_ cluster: Cluster, _ indices: some Sequence<Int>) {
         for index in indices {
-            cluster.endpoints[index].recordConnectFailure(now: 0, base: 100 * Self.second, ceiling: 100 * Self.second)
+            cluster.endpoints[index].recordUnreachable(now: 0, base: 100 * Self.second, ceiling: 100 * Self.second)
         }
     }
 
@@ -37,8 +38,8 @@ struct BalancerTests {
         var random = SeededGenerator(seed: seed)
         var shares = [Int](repeating: 0, count: cluster.endpoints.count)
         for _ in 0..<picks {
-            if let index = Balancer.pick(in: cluster, tried: tried, now: Self.second, random: &random) {
-                shares[index] += 1
+            if let pick = Balancer.pick(in: cluster, tried: tried, now: Self.second, random: &random) {
+                shares[pick.index] += 1
             }
         }
         return shares
@@ -78,15 +79,99 @@ struct BalancerTests {
         #expect(shares == [100, 100, 100])
     }
 
-    @Test("a pause ends with its time")
-    func pauseEnds() {
-        let cluster = cluster(2)
+    @Test(
+        "after the pause an endpoint gets a probe, not a stream, until it was reached",
+        arguments: BalancePolicy.allCases)
+    func probes(balance: BalancePolicy) {
+        let cluster = cluster(2, balance)
         var random = SeededGenerator(seed: 1)
-        cluster.endpoints[0].recordConnectFailure(now: 0, base: 10, ceiling: 10)
-        #expect(Balancer.pick(in: cluster, tried: TriedEndpoints(), now: 9, random: &random) == 1)
-        let picks = Set(
-            (0..<2).map { _ in Balancer.pick(in: cluster, tried: TriedEndpoints(), now: 10, random: &random) })
-        #expect(picks == [0, 1])
+        var picks: [Balancer.Pick] = []
+        func pick(_ times: Int, at now: Int64) {
+            picks = (0..<times).compactMap { _ in
+                Balancer.pick(in: cluster, tried: TriedEndpoints(), now: now, random: &random)
+            }
+        }
+        cluster.endpoints[0].recordUnreachable(now: 0, base: 10, ceiling: 10)
+        pick(20, at: 9)
+        #expect(picks.allSatisfy { $0 == Balancer.Pick(index: 1, probe: nil) })
+        pick(20, at: 10)
+        #expect(picks.allSatisfy { $0.index == 1 })
+        #expect(picks.contains { $0.probe == 0 })
+        // Somebody has taken the probe: nobody else is asked for one while it lasts.
+        #expect(cluster.endpoints[0].claimProbe(now: 10, lease: 5))
+        pick(20, at: 14)
+        #expect(picks.allSatisfy { $0 == Balancer.Pick(index: 1, probe: nil) })
+        cluster.endpoints[0].recordReached()
+        pick(100, at: 14)
+        #expect(Set(picks.map(\.index)) == [0, 1])
+    }
+
+    // MARK: Weights and priorities
+
+    private func cluster(_ traits: [EndpointTraits], _ balance: BalancePolicy = .roundRobin) -> Cluster {
+        let plain = cluster(traits.count, balance)
+        return Cluster(
+            name: plain.name, settings: plain.settings, endpoints: plain.endpoints, traits: traits,
+            resolution: .resolved, state: plain.state)
+    }
+
+    @Test(
+        "shares follow the weights exactly over each round, and evenly within it",
+        arguments: [[4, 1, 1], [1, 2, 3], [10, 20, 70], [1, 1, 1], [3, 0, 1], [100, 1], [7, 7, 7, 21]])
+    func weights(weights: [Int]) {
+        let cluster = cluster(weights.map { EndpointTraits(weight: $0) })
+        let effective = weights.map { max($0, 1) }
+        let round = effective.reduce(0, +)
+        #expect(shares(of: cluster, picks: 100 * round) == effective.map { 100 * $0 })
+        // Within a round nobody is ever more than one turn off what is due.
+        var random = SeededGenerator(seed: 1)
+        var seen = [Int](repeating: 0, count: weights.count)
+        for turn in 1...round {
+            guard let pick = Balancer.pick(in: cluster, tried: TriedEndpoints(), now: 1, random: &random) else { break }
+            seen[pick.index] += 1
+            for (index, weight) in effective.enumerated() {
+                let due = Double(turn) * Double(weight) / Double(round)
+                #expect(abs(Double(seen[index]) - due) <= 1.5, "\(seen) after \(turn)")
+            }
+        }
+    }
+
+    @Test("weights that would need too long a round are scaled, and the smallest still gets its turn")
+    func hugeWeights() {
+        let turns = WeightedRotation.turns(weights: [65_535, 65_534, 1])
+        #expect(turns.count <= WeightedRotation.maximumTurns + 3)
+        #expect(turns.filter { $0 == 2 }.count == 1)
+        let halves = (turns.filter { $0 == 0 }.count, turns.filter { $0 == 1 }.count)
+        #expect(abs(halves.0 - halves.1) <= 1)
+    }
+
+    @Test("least_request: idle endpoints get shares by weight, and busy counts relative to it")
+    func weightedLeastRequest() {
+        let cluster = cluster([EndpointTraits(weight: 3), EndpointTraits(weight: 1)], .leastRequest)
+        cluster.endpoints[0].activeStreams.store(4, ordering: .relaxed)
+        cluster.endpoints[1].activeStreams.store(3, ordering: .relaxed)
+        let shares = shares(of: cluster, picks: 400)
+        #expect(shares[0] > 3 * shares[1], "\(shares)")
+    }
+
+    @Test(
+        "a lower priority gets streams only while no endpoint of the higher can be reached",
+        arguments: BalancePolicy.allCases)
+    func priorities(balance: BalancePolicy) {
+        let cluster = cluster([1, 0, 1, 0].map { EndpointTraits(priority: $0) }, balance)
+        // The preferred ones come first.
+        #expect(cluster.traits.map(\.priority) == [0, 0, 1, 1])
+        #expect(cluster.endpoints.map(\.address.host) == ["10.0.0.2", "10.0.0.4", "10.0.0.1", "10.0.0.3"])
+        let well = shares(of: cluster, picks: 100)
+        #expect(well[0] > 25 && well[1] > 25 && well[2] == 0 && well[3] == 0, "\(well)")
+        cool(cluster, [0])
+        #expect(shares(of: cluster, picks: 100) == [0, 100, 0, 0])
+        cool(cluster, [1])
+        let failedOver = shares(of: cluster, picks: 100)
+        #expect(failedOver[0] == 0 && failedOver[1] == 0 && failedOver[2] > 25, "\(failedOver)")
+        #expect(shares(of: cluster, picks: 10, tried: tried(cluster, [2, 3])).prefix(2).reduce(0, +) == 10)
+        cluster.endpoints[0].recordReached()
+        #expect(shares(of: cluster, picks: 100) == [100, 0, 0, 0])
     }
 
     @Test(

@@ -13,25 +13,44 @@ struct EndpointTests {
         #expect(!endpoint.isCoolingDown(now: 0))
         for (failure, pause) in [1, 2, 4, 8, 16, 30, 30, 30].enumerated() {
             let now = Int64(failure) * 1_000 * second
-            endpoint.recordConnectFailure(now: now, base: second, ceiling: 30 * second)
+            endpoint.recordUnreachable(now: now, base: second, ceiling: 30 * second)
             let end = now + Int64(pause) * second
             #expect(endpoint.isCoolingDown(now: end - 1), "failure \(failure + 1)")
             #expect(!endpoint.isCoolingDown(now: end), "failure \(failure + 1)")
         }
-        endpoint.recordConnectFailure(now: 0, base: second, ceiling: 30 * second)
-        endpoint.recordConnectSuccess()
+        endpoint.recordUnreachable(now: 0, base: second, ceiling: 30 * second)
+        endpoint.recordReached()
         #expect(!endpoint.isCoolingDown(now: 0))
-        #expect(endpoint.connectFailuresInRow.load(ordering: .relaxed) == 0)
-        endpoint.recordConnectFailure(now: 0, base: second, ceiling: 30 * second)
+        #expect(!endpoint.isUnreachable)
+        endpoint.recordUnreachable(now: 0, base: second, ceiling: 30 * second)
         #expect(!endpoint.isCoolingDown(now: second))
     }
 
     @Test("a task that fails for weeks pauses no longer than the ceiling")
     func manyFailures() {
         let endpoint = Endpoint(address: EndpointAddress(host: "10.0.0.1", port: 1))
-        for _ in 0..<100_000 { endpoint.recordConnectFailure(now: 5, base: 3_600 * second, ceiling: 30 * second) }
+        for _ in 0..<100_000 { endpoint.recordUnreachable(now: 5, base: 3_600 * second, ceiling: 30 * second) }
         #expect(endpoint.isCoolingDown(now: 30 * second))
         #expect(!endpoint.isCoolingDown(now: 5 + 30 * second))
+    }
+
+    @Test("one worker gets the probe, and its failure lengthens the pause although the lease has not run out")
+    func probe() {
+        let endpoint = Endpoint(address: EndpointAddress(host: "10.0.0.1", port: 1))
+        #expect(!endpoint.claimProbe(now: 100 * second, lease: second))
+        #expect(endpoint.recordUnreachable(now: 0, base: second, ceiling: 30 * second))
+        // The same incident, seen again.
+        #expect(!endpoint.recordUnreachable(now: 0, base: second, ceiling: 30 * second))
+        #expect(endpoint.unreachableCount == 1)
+        #expect(!endpoint.claimProbe(now: second - 1, lease: second))
+        #expect(endpoint.claimProbe(now: second, lease: 3 * second))
+        #expect(!endpoint.claimProbe(now: second, lease: 3 * second))
+        #expect(endpoint.recordUnreachable(now: 2 * second, base: second, ceiling: 30 * second, isProbe: true))
+        #expect(endpoint.isCoolingDown(now: 4 * second - 1))
+        #expect(endpoint.isUnreachable && !endpoint.isCoolingDown(now: 4 * second))
+        #expect(endpoint.claimProbe(now: 4 * second, lease: second))
+        endpoint.recordReached()
+        #expect(!endpoint.isUnreachable)
     }
 
     @Test("an address is written as URLs write it")

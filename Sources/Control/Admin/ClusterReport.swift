@@ -1,26 +1,25 @@
-import NIOCore
 import Policy
 import Synchronization
 
 /// The body of `/clusters`.
 enum ClusterReport {
-    static func json(_ clusters: [ClusterStatus], now: NIODeadline = .now()) -> JSONValue {
-        ["clusters": .array(clusters.map { json($0, now) })]
+    static func json(_ clusters: [ClusterStatus]) -> JSONValue {
+        ["clusters": .array(clusters.map { json($0) })]
     }
 
-    private static func json(_ cluster: ClusterStatus, _ now: NIODeadline) -> JSONValue {
+    private static func json(_ cluster: ClusterStatus) -> JSONValue {
         [
             "name": .string(cluster.name),
             "balance": .string(cluster.settings.balance.rawValue),
-            "endpoints": .array(cluster.endpoints.map { json($0, now) }),
+            "endpoints": .array(cluster.endpoints.map { json($0) }),
             "discovery": .array(cluster.sources.map(json)),
         ]
     }
 
-    private static func json(_ endpoint: Endpoint, _ now: NIODeadline) -> JSONValue {
+    private static func json(_ endpoint: Endpoint) -> JSONValue {
         [
             "address": .string(endpoint.name),
-            "state": .string(EndpointState(of: endpoint, now: now).rawValue),
+            "state": .string(EndpointState(of: endpoint).rawValue),
             "active_streams": .integer(endpoint.activeStreams.load(ordering: .relaxed)),
             "streams_total": .integer(endpoint.streamsTotal.load(ordering: .relaxed)),
             "failures_total": .integer(endpoint.failuresTotal.load(ordering: .relaxed)),

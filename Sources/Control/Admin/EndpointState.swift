@@ -1,14 +1,13 @@
-import NIOCore
 import Policy
 
 /// What the balancer does with an endpoint now, in the words of `/clusters` and `/metrics`.
 enum EndpointState: String, CaseIterable {
     case ready
-    /// In the pause after a connect failure; passed over while another endpoint is left.
-    case coolingDown = "cooling_down"
+    /// No connection could be made, and none was since; passed over while another endpoint is left.
+    case unreachable
 
-    init(of endpoint: Endpoint, now: NIODeadline) {
-        self = endpoint.isCoolingDown(now: Int64(bitPattern: now.uptimeNanoseconds)) ? .coolingDown : .ready
+    init(of endpoint: Endpoint) {
+        self = endpoint.isUnreachable ? .unreachable : .ready
     }
 }
 

@@ -194,11 +194,12 @@ final class Exchange {
             pool.waitForEndpoint(self)
             return
         }
-        guard let index = Balancer.pick(in: pool.cluster, tried: tried, now: now, random: &worker.random) else {
+        guard let pick = Balancer.pick(in: pool.cluster, tried: tried, now: now, random: &worker.random) else {
             fail(lastFailure ?? Failure(.noEndpoint, "no endpoint of cluster \(pool.cluster.name) is left to try"))
             return
         }
-        pool.submit(self, to: index)
+        if let probe = pick.probe { pool.probe(probe) }
+        pool.submit(self, to: pick.index)
     }
 
     /// Checks, routes and prepares a new request.

@@ -60,6 +60,11 @@ final class ClusterPool {
         endpoints[index].submit(exchange)
     }
 
+    /// Has an unreachable endpoint tried again, by a connection without streams.
+    func probe(_ index: Int) {
+        if index < endpoints.count { endpoints[index].probe() }
+    }
+
     /// Has the exchange wait until discovery finds an endpoint.
     func waitForEndpoint(_ exchange: Exchange) {
         let patience = cluster.settings.noEndpointWait.nanoseconds

@@ -47,9 +47,21 @@ final class EndpointPool {
         guard usable < settings.maxConnectionsPerEndpoint,
             waiting.countAtMost > connecting * settings.maxStreamsPerConnection
         else { return }
-        let connection = UpstreamConnection(endpoint: endpoint, pool: self)
+        open()
+    }
+
+    private func open(asProbe isProbe: Bool = false) {
+        let connection = UpstreamConnection(endpoint: endpoint, pool: self, isProbe: isProbe)
         connections.append(connection)
         connection.connect()
+    }
+
+    /// Tries an endpoint that could not be reached, unless another worker does.
+    func probe() {
+        let settings = self.settings
+        let lease = settings.connectTimeout.nanoseconds + settings.settingsTimeout.nanoseconds
+        guard !isRetired, endpoint.claimProbe(now: worker.turn.now, lease: lease) else { return }
+        open(asProbe: true)
     }
 
     /// The endpoint left the set.
@@ -79,11 +91,11 @@ final class EndpointPool {
     func connectionEnded(_ connection: UpstreamConnection, failure: Failure?) {
         if let failure {
             let settings = self.settings
-            endpoint.recordConnectFailure(
+            endpoint.recordUnreachable(
                 now: worker.turn.now, base: settings.connectBackoff.nanoseconds,
-                ceiling: settings.connectBackoffMax.nanoseconds)
+                ceiling: settings.connectBackoffMax.nanoseconds, isProbe: connection.isProbe)
             cluster.count(.connectFailures)
-            cluster.cluster.state.requestRefresh()
+            cluster.cluster.state.reportUnreachable(endpoint, failure.message)
             if !connections.contains(where: { $0 !== connection && $0.isUsable }) {
                 while let exchange = waiting.pop() { exchange.attemptUnsent(failure, endpoint: endpoint) }
             }

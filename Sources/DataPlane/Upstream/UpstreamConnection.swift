@@ -29,6 +29,7 @@ final class UpstreamConnection {
     }
 
     let endpoint: Endpoint
+    let isProbe: Bool
     /// Held, also when the endpoint has left the set: what runs on the connection ends in its pool.
     /// ``EndpointPool/remove(_:)`` undoes the cycle.
     private let pool: EndpointPool
@@ -58,7 +59,10 @@ final class UpstreamConnection {
     private static let pingsWithoutDataMax = 2
     private static let patientKeepalive: Int64 = 300_000_000_000
 
-    init(endpoint: Endpoint, pool: EndpointPool) {
+    /// - Parameter isProbe: whether it is the one try of an unreachable endpoint, claimed with
+    ///   ``Policy/Endpoint/claimProbe(now:lease:)``.
+    init(endpoint: Endpoint, pool: EndpointPool, isProbe: Bool = false) {
+        self.isProbe = isProbe
         self.endpoint = endpoint
         self.pool = pool
         self.worker = pool.worker
@@ -408,7 +412,7 @@ extension UpstreamConnection: SessionDelegate {
     }
 
     func sessionDidReceiveSettings(_ session: Session) {
-        endpoint.recordConnectSuccess()
+        endpoint.recordReached()
         if state == .ready { pool.slotsAvailable(on: self) }
     }
 

@@ -2,81 +2,120 @@ import Synchronization
 
 /// Picks the endpoint of a stream.
 ///
-/// Endpoints in the pause after a connect failure are passed over while another one is left; when all pause, all
-/// count (the set is never emptied by us). Endpoints that the exchange has tried are passed over; when all were tried
-/// the pick is nil.
+/// Endpoints that cannot be reached are passed over while another one is left, in the preferred tier first and then in
+/// the next; when there is none, all count (the set is never emptied by us), those first whose pause is over.
+/// Endpoints that the exchange has tried are passed over; when all were tried the pick is nil.
 package enum Balancer {
+    /// What a pick came to.
+    package struct Pick: Equatable {
+        /// An index into ``Cluster/endpoints``.
+        package var index: Int
+        /// An unreachable endpoint that was passed over, whose pause is over: somebody should try it, without a stream.
+        package var probe: Int?
+    }
+
     /// - Parameters:
     ///   - cluster: the members and the shared cursor.
     ///   - tried: endpoints that this exchange has been on already.
     ///   - now: nanoseconds of the monotonic clock.
     ///   - random: the worker's generator; used by `least_request`.
-    /// - Returns: an index into ``Cluster/endpoints``, or nil when none is left.
+    /// - Returns: nil when no endpoint is left.
     package static func pick(
         in cluster: Cluster, tried: TriedEndpoints, now: Int64, random: inout some RandomNumberGenerator
-    ) -> Int? {
-        let endpoints = cluster.endpoints
-        if endpoints.isEmpty { return nil }
-        if tried.isEmpty, endpoints.count == 1 { return 0 }
-        switch cluster.settings.balance {
-        case .roundRobin: return roundRobin(endpoints, cluster.state, tried, now)
-        case .leastRequest: return leastRequest(endpoints, tried, now, &random)
+    ) -> Pick? {
+        if cluster.endpoints.isEmpty { return nil }
+        if tried.isEmpty, cluster.endpoints.count == 1 { return Pick(index: 0) }
+        var search = Search(cluster: cluster, tried: tried, now: now)
+        for tier in cluster.tiers {
+            let found: Int?
+            switch cluster.settings.balance {
+            case .roundRobin: found = search.roundRobin(tier)
+            case .leastRequest: found = search.leastRequest(tier, &random)
+            }
+            if let found { return Pick(index: found, probe: search.probe) }
         }
+        // Nobody can be reached: whoever tries is the probe.
+        guard let last = search.unreachable() else { return nil }
+        return Pick(index: last)
     }
 
-    /// Draws from the cursor until an endpoint fits. An endpoint that does not fit loses its turn, and the others keep
-    /// equal shares: taking the neighbour instead would give that neighbour twice its share.
-    private static func roundRobin(
-        _ endpoints: [Endpoint], _ state: ClusterState, _ tried: TriedEndpoints, _ now: Int64
-    ) -> Int? {
-        let count = endpoints.count
-        for _ in 0..<count {
-            let turn = state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
-            let index = Int(UInt(bitPattern: turn) % UInt(count))
-            let endpoint = endpoints[index]
-            if !endpoint.isCoolingDown(now: now), !tried.contains(endpoint) { return index }
-        }
-        // Other workers draw from the same cursor, so a full round here may have missed one: look at each of them.
-        // One more turn is drawn for the case that all pause, and all count, in turn.
-        let turn = state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
-        return firstUsable(endpoints, from: turn, tried, now)
-    }
+    /// One pick under way.
+    private struct Search {
+        let cluster: Cluster
+        let tried: TriedEndpoints
+        let now: Int64
+        var probe: Int?
 
-    /// Two draws without regard to fitness, then the less busy of those that fit: the classic power of two choices.
-    private static func leastRequest(
-        _ endpoints: [Endpoint], _ tried: TriedEndpoints, _ now: Int64, _ random: inout some RandomNumberGenerator
-    ) -> Int? {
-        let count = endpoints.count
-        let first = Int.random(in: 0..<count, using: &random)
-        var second = Int.random(in: 0..<max(count - 1, 1), using: &random)
-        if second >= first { second = (second + 1) % count }
-        let firstFits = !endpoints[first].isCoolingDown(now: now) && !tried.contains(endpoints[first])
-        let secondFits = !endpoints[second].isCoolingDown(now: now) && !tried.contains(endpoints[second])
-        switch (firstFits, secondFits) {
-        case (true, true):
-            let firstActive = endpoints[first].activeStreams.load(ordering: .relaxed)
-            let secondActive = endpoints[second].activeStreams.load(ordering: .relaxed)
-            return secondActive < firstActive ? second : first
-        case (true, false): return first
-        case (false, true): return second
-        case (false, false): return firstUsable(endpoints, from: first, tried, now)
+        /// Whether a stream may go there; notes the endpoint if it should be tried again instead.
+        private mutating func takes(_ index: Int) -> Bool {
+            let endpoint = cluster.endpoints[index]
+            if endpoint.isUnreachable {
+                if probe == nil, !endpoint.isCoolingDown(now: now) { probe = index }
+                return false
+            }
+            return tried.isEmpty || !tried.contains(endpoint)
         }
-    }
 
-    /// The first endpoint from `start` on that was not tried: one that is not pausing if there is one.
-    private static func firstUsable(
-        _ endpoints: [Endpoint], from start: Int, _ tried: TriedEndpoints, _ now: Int64
-    ) -> Int? {
-        let count = endpoints.count
-        var pausing: Int?
-        for step in 0..<count {
-            let index = Int(UInt(bitPattern: start &+ step) % UInt(count))
-            let endpoint = endpoints[index]
-            if tried.contains(endpoint) { continue }
-            if !endpoint.isCoolingDown(now: now) { return index }
-            pausing = pausing ?? index
+        /// Draws from the cursor until an endpoint fits. An endpoint that does not fit loses its turn, and the others
+        /// keep equal shares: taking the neighbour instead would give that neighbour twice its share.
+        mutating func roundRobin(_ tier: Cluster.Tier) -> Int? {
+            for _ in 0..<tier.turns {
+                let index = tier.index(at: cluster.state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue)
+                if takes(index) { return index }
+            }
+            // Other workers draw from the same cursor, so a full round here may have missed one: look at each of them.
+            return tier.members.first { takes($0) }
         }
-        return pausing
+
+        /// Two draws without regard to fitness, then the less busy of those that fit: the classic power of two choices.
+        /// Where weights differ, a draw falls on an endpoint as often as its weight says, and busy is relative to it.
+        mutating func leastRequest(_ tier: Cluster.Tier, _ random: inout some RandomNumberGenerator) -> Int? {
+            let turns = tier.turns
+            let firstTurn = Int.random(in: 0..<turns, using: &random)
+            var secondTurn = Int.random(in: 0..<max(turns - 1, 1), using: &random)
+            if secondTurn >= firstTurn { secondTurn = (secondTurn + 1) % turns }
+            let first = tier.index(at: firstTurn)
+            let second = tier.index(at: secondTurn)
+            switch (takes(first), takes(second)) {
+            case (true, true): return load(of: second, isBelow: first, tier) ? second : first
+            case (true, false): return first
+            case (false, true): return second
+            case (false, false):
+                // The first that fits from a random place on.
+                let count = tier.members.count
+                for step in 0..<count {
+                    let index = tier.members.lowerBound + (first - tier.members.lowerBound + step) % count
+                    if takes(index) { return index }
+                }
+                return nil
+            }
+        }
+
+        private func load(of second: Int, isBelow first: Int, _ tier: Cluster.Tier) -> Bool {
+            let firstActive = cluster.endpoints[first].activeStreams.load(ordering: .relaxed)
+            let secondActive = cluster.endpoints[second].activeStreams.load(ordering: .relaxed)
+            if tier.rotation.isEmpty { return secondActive < firstActive }
+            // Cross-multiplied: a / wa < b / wb.
+            return (secondActive + 1) * cluster.traits[first].weight < (firstActive + 1) * cluster.traits[second].weight
+        }
+
+        /// Of endpoints that cannot be reached and were not tried: one whose pause is over if there is one, in turn.
+        func unreachable() -> Int? {
+            let start = cluster.state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
+            var pausing: Int?
+            for tier in cluster.tiers {
+                let count = tier.members.count
+                for step in 0..<count {
+                    let offset = Int(UInt(bitPattern: start &+ step) % UInt(count))
+                    let index = tier.members.lowerBound + offset
+                    let endpoint = cluster.endpoints[index]
+                    if tried.contains(endpoint) { continue }
+                    if !endpoint.isCoolingDown(now: now) { return index }
+                    pausing = pausing ?? index
+                }
+            }
+            return pausing
+        }
     }
 }
 

@@ -17,42 +17,66 @@ package final class Endpoint: Sendable {
     package let failuresTotal = Atomic<Int>(0)
     /// Open connections to this endpoint, over all workers.
     package let connections = Atomic<Int>(0)
-    /// Connect failures in a row; zero after a success. Feeds the back-off.
-    package let connectFailuresInRow = Atomic<Int>(0)
 
-    /// Nanoseconds of the monotonic clock until which the endpoint is passed over after connect failures.
-    private let coolDownUntil = Atomic<Int64>(0)
+    /// Connect failures in a row; zero after a success. Feeds the back-off.
+    private let failuresInRow = Atomic<Int>(0)
+    /// Nanoseconds of the monotonic clock before which nobody tries again.
+    private let nextTry = Atomic<Int64>(0)
 
     package init(address: EndpointAddress) {
         self.address = address
         self.name = address.description
     }
 
+    /// Whether the last word from the endpoint was that it cannot be reached. Balancers pass over it while another one
+    /// is left; only a connection that is made (``recordReached()``) ends that, so that no caller pays for the next.
+    package var isUnreachable: Bool {
+        failuresInRow.load(ordering: .relaxed) != 0
+    }
+
+    /// Connect failures in a row.
+    package var unreachableCount: Int { failuresInRow.load(ordering: .relaxed) }
+
     /// Whether the endpoint is in the pause that follows a connect failure.
     /// - Parameter now: nanoseconds of the monotonic clock.
     package func isCoolingDown(now: Int64) -> Bool {
-        coolDownUntil.load(ordering: .relaxed) > now
+        isUnreachable && nextTry.load(ordering: .relaxed) > now
     }
 
-    /// Records a connect failure and starts or lengthens the pause: `base`·2ⁿ, at most `ceiling`.
+    /// Takes the right to try an unreachable endpoint again. One worker gets it, once per pause.
+    /// - Parameters:
+    ///   - now: nanoseconds of the monotonic clock.
+    ///   - lease: nanoseconds within which the try has an outcome; after it another one may try.
+    package func claimProbe(now: Int64, lease: Int64) -> Bool {
+        guard isUnreachable else { return false }
+        let due = nextTry.load(ordering: .relaxed)
+        return due <= now
+            && nextTry.compareExchange(expected: due, desired: now + lease, ordering: .relaxed).exchanged
+    }
+
+    /// Records that no connection could be made, or that one went dark, and starts the pause or, for a probe, the next
+    /// and longer one: `base`·2ⁿ, at most `ceiling`.
     /// - Parameters:
     ///   - now: nanoseconds of the monotonic clock.
     ///   - base: nanoseconds of the first pause.
     ///   - ceiling: nanoseconds of the longest pause.
-    package func recordConnectFailure(now: Int64, base: Int64, ceiling: Int64) {
-        // Several workers see one incident: what fails within a pause does not lengthen it.
-        if isCoolingDown(now: now) { return }
-        let failures = connectFailuresInRow.add(1, ordering: .relaxed).newValue
+    ///   - isProbe: whether the try was claimed by ``claimProbe(now:lease:)``.
+    /// - Returns: whether this is news, and not one more sight of the same incident.
+    @discardableResult
+    package func recordUnreachable(now: Int64, base: Int64, ceiling: Int64, isProbe: Bool = false) -> Bool {
+        // Several workers and streams see one incident: what fails within a pause does not lengthen it.
+        if !isProbe, isCoolingDown(now: now) { return false }
+        let failures = failuresInRow.add(1, ordering: .relaxed).newValue
         let doublings = min(failures - 1, 16)
-        let pause = min(base << Int64(doublings), ceiling)
-        coolDownUntil.store(now + pause, ordering: .relaxed)
+        nextTry.store(now + min(base << Int64(doublings), ceiling), ordering: .relaxed)
+        return true
     }
 
-    /// Records that a connection was made: the endpoint takes streams again.
-    package func recordConnectSuccess() {
-        if connectFailuresInRow.load(ordering: .relaxed) != 0 {
-            connectFailuresInRow.store(0, ordering: .relaxed)
-            coolDownUntil.store(0, ordering: .relaxed)
+    /// Records that the endpoint answered: it takes streams again.
+    package func recordReached() {
+        if isUnreachable {
+            failuresInRow.store(0, ordering: .relaxed)
+            nextTry.store(0, ordering: .relaxed)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Control
+import DNS
 
 /// What happens to the tasks next: first a fixed order that shows everything once, then chance.
 struct DemoScript {

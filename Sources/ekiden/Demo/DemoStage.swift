@@ -1,4 +1,5 @@
 import Control
+import DNS
 import NIOCore
 import NIOPosix
 import Policy

@@ -1,3 +1,5 @@
+import DNS
+
 /// The A and the AAAA answer for a name, asked for side by side.
 struct AddressLookup: Sendable {
     var ipv4: Result<DNSAnswer, DNSFailure>
@@ -16,7 +18,7 @@ struct AddressLookup: Sendable {
         var lookup = AddressLookup(ipv4: givenUp, ipv6: givenUp)
         await withTaskGroup(of: Event.self) { group in
             for type in [DNSRecordType.a, .aaaa] {
-                group.addTask { .answer(type, await transport.query(name: name, type: type)) }
+                group.addTask { .answer(type, await transport.query(name: name, type: type, firstServer: 0).result) }
             }
             var missing = 2
             for await event in group {

@@ -1,6 +1,7 @@
+import TestSupport
 import Testing
 
-@testable import Control
+@testable import DNS
 
 @Suite("DNS messages")
 struct DNSMessageTests {
@@ -149,7 +150,7 @@ struct DNSMessageTests {
 
     @Test("no bytes make the reader trap", arguments: 0..<8)
     func arbitraryBytes(seed: UInt64) {
-        var random = SplitMix64(state: seed)
+        var random = SeededGenerator(seed: seed)
         for _ in 0..<5_000 {
             var bytes = response
             for _ in 0..<Int.random(in: 1...6, using: &random) {
@@ -243,18 +244,5 @@ struct DNSNameTests {
     func order() throws {
         let sorted = ["10.0.0.2", "10.0.0.10", "::1", "fd00::1"]
         #expect(sorted.reversed().compactMap { IPAddress(text: $0) }.sorted().map(\.description) == sorted)
-    }
-}
-
-/// Small, seeded and the same everywhere (Steele, Lea, Flood 2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

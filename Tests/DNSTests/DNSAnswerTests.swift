@@ -1,7 +1,7 @@
 import Policy
 import Testing
 
-@testable import Control
+@testable import DNS
 
 @Suite("The answer in a DNS message")
 struct DNSAnswerTests {

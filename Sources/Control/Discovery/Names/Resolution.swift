@@ -1,3 +1,5 @@
+package import DNS
+
 /// What is known about a DNS name: the last good addresses and how the lookups have gone. A value without clock or
 /// sockets; every rule about good and bad answers is here.
 package struct Resolution: Sendable, Equatable {

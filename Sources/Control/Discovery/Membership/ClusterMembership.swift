@@ -1,3 +1,4 @@
+import DNS
 import Policy
 
 /// One cluster between snapshots: what must stay the same object while its endpoints come and go.

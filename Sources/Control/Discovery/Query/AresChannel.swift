@@ -1,4 +1,5 @@
 import CCares
+import DNS
 import Policy
 
 #if canImport(Glibc)

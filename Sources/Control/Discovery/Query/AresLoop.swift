@@ -1,3 +1,4 @@
+import DNS
 import NIOPosix
 import Policy
 import Synchronization

@@ -1,3 +1,4 @@
+package import DNS
 import Policy
 import Synchronization
 
@@ -18,9 +19,9 @@ package final class DNSClient: DNSTransport {
         self.settings = settings
     }
 
-    package func query(name: DNSName, type: DNSRecordType) async -> Result<DNSAnswer, DNSFailure> {
-        func failure(_ kind: DNSFailure.Kind) -> Result<DNSAnswer, DNSFailure> {
-            .failure(DNSFailure(kind, name: name.description))
+    package func query(name: DNSName, type: DNSRecordType, firstServer: Int) async -> DNSReply {
+        func failure(_ kind: DNSFailure.Kind) -> DNSReply {
+            DNSReply(.failure(DNSFailure(kind, name: name.description)))
         }
         let loop: AresLoop
         let servers: [EndpointAddress]
@@ -31,21 +32,25 @@ package final class DNSClient: DNSTransport {
             return failure(.system(error.reason))
         }
 
-        var candidates = Array(servers.indices)
-        var last = DNSFailure(.system("no name server is configured"), name: name.description)
+        var reply = failure(.system("no name server is configured"))
+        var candidates = servers.indices.map { ($0 + firstServer) % servers.count }
         for _ in 0..<max(settings.tries, 1) {
             for index in candidates {
                 let server = servers[index]
-                let result = await loop.ask(server: index, name: name, type: type)
+                let asked = ContinuousClock.now
+                reply.result = await loop.ask(server: index, name: name, type: type)
                     .mapError { DNSFailure($0, name: name.description, server: server) }
                     .flatMap { DNSAnswer.read($0, name: name, type: type, server: server) }
-                guard case .failure(let failure) = result, !failure.isFinal else { return result }
-                last = failure
+                reply.attempts.append(
+                    DNSAttempt(
+                        name: name, type: type, server: server, result: reply.result,
+                        elapsed: asked.duration(to: .now)))
+                guard case .failure(let failure) = reply.result, !failure.isFinal else { return reply }
                 // Silence may be a lost packet. Anything else would only be repeated.
                 if failure.kind != .timeout { candidates.removeAll { $0 == index } }
             }
         }
-        return .failure(last)
+        return reply
     }
 
     package func close() async {

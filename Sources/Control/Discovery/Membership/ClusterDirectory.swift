@@ -1,3 +1,4 @@
+package import DNS
 package import Logging
 package import Policy
 import ServiceLifecycle

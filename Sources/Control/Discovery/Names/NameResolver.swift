@@ -1,3 +1,5 @@
+import DNS
+
 /// Keeps one DNS name resolved: asks, waits the TTL, asks again; one lookup at a time.
 actor NameResolver {
     nonisolated let name: DNSName
