@@ -6,8 +6,12 @@ package struct DNSFailure: Error, Hashable, Sendable {
     package let name: String
     /// The server that said so; nil when none was reached.
     package let server: EndpointAddress?
+    /// Seconds for which "there is none" may be believed (RFC 2308, 5): the smaller of the SOA record's TTL and its
+    /// minimum. Nil for other failures and for answers without SOA.
+    package let negativeTTL: UInt32?
 
-    package init(_ kind: Kind, name: String, server: EndpointAddress? = nil) {
+    package init(_ kind: Kind, name: String, server: EndpointAddress? = nil, negativeTTL: UInt32? = nil) {
+        self.negativeTTL = negativeTTL
         self.kind = kind
         self.name = name
         self.server = server

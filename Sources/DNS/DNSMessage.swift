@@ -64,8 +64,27 @@ package struct DNSRecord: Hashable, Sendable {
         case address(IPAddress)
         case cname(DNSName)
         case soa(StartOfAuthority)
-        /// Every other type, SRV among them, and every class but IN.
+        case service(Service)
+        /// Every other type, and every class but IN.
         case raw([UInt8])
+    }
+
+    /// The data of an SRV record (RFC 2782): where a service listens.
+    package struct Service: Hashable, Sendable {
+        /// Lower is tried first.
+        package var priority: UInt16
+        /// Share among the records of one priority.
+        package var weight: UInt16
+        package var port: UInt16
+        /// The root says that the service is decidedly not available.
+        package var target: DNSName
+
+        package init(priority: UInt16, weight: UInt16, port: UInt16, target: DNSName) {
+            self.priority = priority
+            self.weight = weight
+            self.port = port
+            self.target = target
+        }
     }
 
     /// Of the SOA record only what negative caching reads (RFC 2308), and the rest so that it can be written again.

@@ -89,6 +89,10 @@ struct DNSMessageReader {
             return .address(address)
         case .cname:
             return .cname(try name())
+        case .srv:
+            return .service(
+                DNSRecord.Service(
+                    priority: try uint16(), weight: try uint16(), port: try uint16(), target: try name()))
         case .soa:
             return .soa(
                 DNSRecord.StartOfAuthority(

@@ -77,6 +77,10 @@ struct DNSMessageWriter {
             append(soa.primary)
             append(soa.mailbox)
             for value in [soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum] { append(value) }
+        case .service(let service):
+            for value in [service.priority, service.weight, service.port] { append(value) }
+            // A target is not compressed (RFC 2782).
+            bytes.append(contentsOf: service.target.wire)
         case .raw(let raw):
             bytes.append(contentsOf: raw)
         }
