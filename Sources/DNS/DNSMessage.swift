@@ -8,6 +8,7 @@ package struct DNSMessage: Hashable, Sendable {
     package var isTruncated = false
     package var recursionDesired = true
     package var recursionAvailable = false
+    /// The header's four bits of it; ``extendedResponseCode`` is the whole.
     package var responseCode = DNSResponseCode.noError
     package var questions: [DNSQuestion] = []
     package var answers: [DNSRecord] = []
@@ -29,8 +30,15 @@ package struct DNSMessage: Hashable, Sendable {
         self.questions = query.questions
         self.answers = answers
     }
+
+    /// The header's code with the eight upper bits that an OPT record adds (RFC 6891, 6.1.3).
+    package var extendedResponseCode: DNSResponseCode {
+        guard let option = additionals.first(where: { $0.type == .opt }) else { return responseCode }
+        return DNSResponseCode(rawValue: UInt16(option.ttl >> 24) << 4 | responseCode.rawValue)
+    }
 }
 
+/// What is asked: a name, a type and a class.
 package struct DNSQuestion: Hashable, Sendable {
     package var name: DNSName
     package var type: DNSRecordType
@@ -42,11 +50,13 @@ package struct DNSQuestion: Hashable, Sendable {
     }
 }
 
+/// One record of any section.
 package struct DNSRecord: Hashable, Sendable {
     package var name: DNSName
     package var type: DNSRecordType
     package var recordClass = DNSRecord.internetClass
-    /// Seconds. A value with the top bit set has been read as zero (RFC 2181, 8).
+    /// Seconds. A value with the top bit set has been read as zero (RFC 2181, 8). Of an OPT record it is what that has
+    /// in the TTL's place (RFC 6891, 6.1.3), untouched.
     package var ttl: UInt32
     package var data: Data
 
@@ -142,11 +152,11 @@ package struct DNSRecordType: RawRepresentable, Hashable, Sendable, CustomString
     }
 }
 
-/// RCODE values, the four bits of the header (RFC 1035, 4.1.1).
+/// RCODE values: four bits in the header (RFC 1035, 4.1.1), eight more in an OPT record (RFC 6891, 6.1.3).
 package struct DNSResponseCode: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
-    package var rawValue: UInt8
+    package var rawValue: UInt16
 
-    package init(rawValue: UInt8) {
+    package init(rawValue: UInt16) {
         self.rawValue = rawValue
     }
 
@@ -156,6 +166,7 @@ package struct DNSResponseCode: RawRepresentable, Hashable, Sendable, CustomStri
     package static let nameError = DNSResponseCode(rawValue: 3)
     package static let notImplemented = DNSResponseCode(rawValue: 4)
     package static let refused = DNSResponseCode(rawValue: 5)
+    package static let badVersion = DNSResponseCode(rawValue: 16)
 
     /// The name that `dig` prints; `RCODE9` for one without.
     package var description: String {
@@ -166,6 +177,7 @@ package struct DNSResponseCode: RawRepresentable, Hashable, Sendable, CustomStri
         case .nameError: "NXDOMAIN"
         case .notImplemented: "NOTIMP"
         case .refused: "REFUSED"
+        case .badVersion: "BADVERS"
         default: "RCODE\(rawValue)"
         }
     }

@@ -19,7 +19,7 @@ extension DNSMessage {
         isTruncated = flags & 0x0200 != 0
         recursionDesired = flags & 0x0100 != 0
         recursionAvailable = flags & 0x0080 != 0
-        responseCode = DNSResponseCode(rawValue: UInt8(truncatingIfNeeded: flags) & 0x0F)
+        responseCode = DNSResponseCode(rawValue: flags & 0x000F)
         let questionCount = try reader.uint16()
         let answerCount = try reader.uint16()
         let authorityCount = try reader.uint16()
@@ -74,7 +74,8 @@ struct DNSMessageReader {
         guard offset == start + length else {
             throw DNSFormatError(reason: "\(type) data of \(length) bytes does not end where it should", offset: start)
         }
-        var record = DNSRecord(name: name, type: type, ttl: ttl > UInt32(Int32.max) ? 0 : ttl, data: data)
+        let isNegative = type != .opt && ttl > UInt32(Int32.max)
+        var record = DNSRecord(name: name, type: type, ttl: isNegative ? 0 : ttl, data: data)
         record.recordClass = recordClass
         return record
     }
@@ -106,12 +107,14 @@ struct DNSMessageReader {
     /// A name, its compression pointers followed (RFC 1035, 4.1.4).
     ///
     /// Each pointer must point before the stretch of labels it was found behind. "A prior occurrence" asks no less,
-    /// and it makes loops impossible: the offsets only fall.
+    /// and it makes loops impossible: the offsets only fall. Their number is bounded too, since a message could spend
+    /// its first half on a staircase of pointers that each name of its second half walks down.
     mutating func name() throws(DNSFormatError) -> DNSName {
         var wire: [UInt8] = []
         var position = offset
         var stretchStart = offset
         var resumeAt: Int?
+        var pointers = 0
         while true {
             guard position < bytes.count else { throw truncated(at: position) }
             let length = Int(bytes[position])
@@ -135,6 +138,10 @@ struct DNSMessageReader {
                 let target = (length & 0x3F) << 8 | Int(bytes[position + 1])
                 guard target < stretchStart else {
                     throw DNSFormatError(reason: "name pointer that does not point back", offset: position)
+                }
+                pointers += 1
+                guard pointers <= DNSName.maximumLabels else {
+                    throw DNSFormatError(reason: "name of more pointers than it can have labels", offset: offset)
                 }
                 resumeAt = resumeAt ?? position + 2
                 stretchStart = target

@@ -4,7 +4,7 @@ extension DNSMessage {
     package func encoded() -> [UInt8]? {
         var writer = DNSMessageWriter()
         writer.append(id)
-        var flags = UInt16(opcode & 0x0F) << 11 | UInt16(responseCode.rawValue & 0x0F)
+        var flags = UInt16(opcode & 0x0F) << 11 | responseCode.rawValue & 0x000F
         if isResponse { flags |= 0x8000 }
         if isAuthoritative { flags |= 0x0400 }
         if isTruncated { flags |= 0x0200 }

@@ -6,6 +6,11 @@ package struct DNSName: Hashable, Sendable {
     /// The limits of RFC 1035, 2.3.4.
     package static let maximumLabelLength = 63
     package static let maximumWireLength = 255
+    /// What fits into ``maximumWireLength`` without the root.
+    package static let maximumLabels = 127
+
+    /// The name of no labels.
+    package static let root = DNSName(validatedWire: [0])
 
     /// For the reader, which has checked the form.
     init(validatedWire wire: [UInt8]) {
@@ -30,6 +35,32 @@ package struct DNSName: Hashable, Sendable {
         wire.append(0)
         guard wire.count <= Self.maximumWireLength else { return nil }
         self.wire = wire
+    }
+
+    /// Number of labels without the root's: one more than a text form without the final dot has dots.
+    package var labelCount: Int {
+        var count = 0
+        var position = 0
+        while wire[position] != 0 {
+            count += 1
+            position += 1 + Int(wire[position])
+        }
+        return count
+    }
+
+    /// Whether this name is `zone` itself or below it.
+    package func isWithin(_ zone: DNSName) -> Bool {
+        var tail = wire[...]
+        while tail.count > zone.wire.count, let length = tail.first {
+            tail = tail.dropFirst(1 + Int(length))
+        }
+        return tail.elementsEqual(zone.wire)
+    }
+
+    /// This name with the labels of `domain` behind it; nil when that is longer than a name may be.
+    package func appending(_ domain: DNSName) -> DNSName? {
+        let joined = wire.dropLast() + domain.wire
+        return joined.count <= Self.maximumWireLength ? DNSName(validatedWire: Array(joined)) : nil
     }
 
     static func lowercased(_ byte: UInt8) -> UInt8 {

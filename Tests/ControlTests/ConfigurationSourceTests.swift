@@ -17,7 +17,7 @@ struct ConfigurationSourceTests {
                 "hello",
                 ["1:1: expected a mapping, found a single value (a configuration begins with keys like 'listeners:')"]
             ),
-            ("a: 1\n---\nb: 2\n", ["2:1: a second YAML document begins here (a file holds one configuration)"]),
+            ("a: 1\n---\nb: 2\n", ["2:1: a second YAML document begins here (a file holds one document)"]),
             (
                 "a: [1, 2\nb: 3\n",
                 [
@@ -112,7 +112,7 @@ struct ConfigurationSourceTests {
 
     @Test("more than 1 MiB is refused, from a file without reading on")
     func tooLarge() {
-        let message = "the file is larger than 1 MiB, which no configuration needs"
+        let message = "the file is larger than 1 MiB, the most that is read"
         #expect(problems(String(repeating: "#", count: (1 << 20) + 1)) == [message])
         guard case .failure(let error) = ConfigurationLoader.load(path: "/dev/zero", environment: [:]) else {
             Issue.record("loaded")

@@ -92,6 +92,10 @@ struct DNSMessageTests {
             ("CNAME with a byte too many", 5, [0, 0]),
             ("CNAME of no bytes", 5, []),
             ("SOA cut short", 6, [0, 0, 0, 0, 0, 1]),
+            ("SRV without target", 33, [0, 1, 0, 1, 0, 80]),
+            ("SRV of five bytes", 33, [0, 1, 0, 1, 0]),
+            ("SRV with a byte too many", 33, [0, 1, 0, 1, 0, 80, 0, 0]),
+            ("SRV whose target ends behind its length", 33, [0, 1, 0, 1, 0, 80, 1]),
         ] as [(String, UInt16, [UInt8])])
     func lengthMismatch(what: String, type: UInt16, data: [UInt8]) {
         let header: [UInt8] = [0, 1, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0]
@@ -116,7 +120,12 @@ struct DNSMessageTests {
             DNSRecord(name: name, type: .a, ttl: 5, data: .address(.v4(0x7F00_0002))),
             DNSRecord(name: name, type: .aaaa, ttl: 5, data: .address(.v6(high: 0xFD00 << 48, low: 3))),
             DNSRecord(name: name, type: .cname, ttl: 9, data: .cname(zone)),
-            DNSRecord(name: name, type: .srv, ttl: 9, data: .raw([0, 1, 0, 1, 0xC3, 0x83, 0])),
+            DNSRecord(
+                name: name, type: .srv, ttl: 9,
+                data: .service(.init(priority: 1, weight: 65_535, port: 50_051, target: zone))),
+            DNSRecord(
+                name: name, type: .srv, ttl: 9, data: .service(.init(priority: 0, weight: 0, port: 0, target: .root))),
+            DNSRecord(name: name, type: .init(rawValue: 16), ttl: 9, data: .raw([2, 0xC0, 0x0C])),
         ]
         message.authorities = [
             DNSRecord(
@@ -125,12 +134,12 @@ struct DNSMessageTests {
                     .init(
                         primary: zone, mailbox: name, serial: 1, refresh: 2, retry: 3, expire: 4, minimum: 300)))
         ]
-        var option = DNSRecord(name: DNSName(validatedWire: [0]), type: .opt, ttl: 0, data: .raw([]))
+        var option = DNSRecord(name: .root, type: .opt, ttl: 0xFF00_8000, data: .raw([]))
         option.recordClass = 1232
         message.additionals = [option]
         let bytes = try #require(message.encoded())
         #expect(try DNSMessage(parsing: bytes) == message)
-        #expect(bytes.count < 160)
+        #expect(bytes.count < 240)
     }
 
     @Test("a message that is too large for its own counts and lengths is not written")
@@ -138,7 +147,7 @@ struct DNSMessageTests {
         let name = try #require(DNSName("a"))
         var message = DNSMessage(id: 1)
         message.answers = [
-            DNSRecord(name: name, type: .srv, ttl: 0, data: .raw([UInt8](repeating: 0, count: 65_536)))
+            DNSRecord(name: name, type: .init(rawValue: 16), ttl: 0, data: .raw([UInt8](repeating: 0, count: 65_536)))
         ]
         #expect(message.encoded() == nil)
         message.answers = Array(
@@ -197,7 +206,46 @@ struct DNSNameTests {
     @Test("bytes that would mislead a reader are escaped")
     func escapes() {
         #expect(DNSName(validatedWire: [4, 0x61, 0x2E, 0x00, 0x5C, 1, 0x7A, 0]).description == "a\\.\\000\\\\.z")
-        #expect(DNSName(validatedWire: [0]).description == ".")
+        #expect(DNSName.root.description == ".")
+    }
+
+    @Test(
+        "a name is within itself and within what its last labels say",
+        arguments: [
+            ("users.demo.local", "users.demo.local", true), ("users.demo.local", "demo.local", true),
+            ("users.demo.local", "local", true), ("users.demo.local", ".", true), ("xdemo.local", "demo.local", false),
+            ("local", "demo.local", false), ("users.demo.local", "demo", false), ("a", "b", false),
+        ])
+    func within(name: String, zone: String, isWithin: Bool) throws {
+        let name = try #require(DNSName(name))
+        let zone = zone == "." ? .root : try #require(DNSName(zone))
+        #expect(name.isWithin(zone) == isWithin)
+    }
+
+    @Test("labels that look like another name's end are not one")
+    func withinBytes() {
+        // The label's content 1 'a' 0 is the wire form of another name.
+        let odd = DNSName(validatedWire: [3, 1, 0x61, 0x62, 0])
+        #expect(!odd.isWithin(DNSName(validatedWire: [1, 0x61, 0])))
+        #expect(odd.isWithin(.root))
+        #expect(DNSName.root.isWithin(.root))
+    }
+
+    @Test("a domain is put behind a name as long as the whole fits")
+    func appending() throws {
+        let users = try #require(DNSName("users"))
+        #expect(users.appending(try #require(DNSName("demo.local")))?.description == "users.demo.local")
+        #expect(users.appending(.root) == users)
+        let long = try #require(DNSName(String(repeating: "a.", count: 123) + "a"))
+        #expect(try #require(DNSName("abcd")).appending(long)?.wire.count == 254)
+        #expect(try #require(DNSName("abcde")).appending(long)?.wire.count == 255)
+        #expect(try #require(DNSName("abcdef")).appending(long) == nil)
+    }
+
+    @Test("labels are counted without the root", arguments: [("local", 1), ("a.b.c", 3)])
+    func labels(text: String, count: Int) throws {
+        #expect(try #require(DNSName(text)).labelCount == count)
+        #expect(DNSName.root.labelCount == 0)
     }
 
     @Test(

@@ -1,3 +1,4 @@
+package import DNS
 package import Policy
 
 /// A whole configuration, parsed and checked: what is in here can be run. Every default is filled in.
@@ -67,30 +68,34 @@ package struct RouteRule: Sendable, Equatable {
 /// One entry of `clusters`.
 package struct ClusterRule: Sendable, Equatable {
     package var name: String
-    /// All sources; their answers are united.
+    /// What stands in for the port where a source leaves it out; `dns://` and `static://` URLs have it already.
+    package var port: Int?
+    /// All sources, in the order of the file.
     package var discover: [DiscoverySource]
+    package var combine: SourceCombination
+    /// Where the cluster reads answers otherwise than ``DNSSettings/answers`` says.
+    package var answers: AnswerRuleOverrides
     package var settings: ClusterSettings
 
-    package init(name: String, discover: [DiscoverySource], settings: ClusterSettings = ClusterSettings()) {
+    package init(
+        name: String, port: Int? = nil, discover: [DiscoverySource], combine: SourceCombination = .union,
+        answers: AnswerRuleOverrides = AnswerRuleOverrides(), settings: ClusterSettings = ClusterSettings()
+    ) {
         self.name = name
+        self.port = port
         self.discover = discover
+        self.combine = combine
+        self.answers = answers
         self.settings = settings
     }
 }
 
-/// Where a cluster's endpoints come from.
-package enum DiscoverySource: Sendable, Hashable, CustomStringConvertible {
-    /// `dns://name:port`: all A and AAAA records of the name.
-    case dns(name: String, port: Int)
-    /// `static://10.0.0.1:9001,10.0.0.2:9001`.
-    case fixed([EndpointAddress])
-
-    package var description: String {
-        switch self {
-        case .dns(let name, let port): "dns://\(name):\(port)"
-        case .fixed(let addresses): "static://" + addresses.map(\.description).joined(separator: ",")
-        }
-    }
+/// What several sources of a cluster are together.
+package enum SourceCombination: String, Sendable, CaseIterable {
+    /// The endpoints of all of them.
+    case union
+    /// Those of the first, in the order of the configuration, that has answered.
+    case first
 }
 
 /// How names are resolved.
@@ -103,6 +108,12 @@ package struct DNSSettings: Sendable, Equatable {
     /// Per query and server.
     package var timeout: Duration = .seconds(1)
     package var tries = 3
+    /// How answers are read, where a cluster does not say otherwise.
+    package var answers = AnswerRules()
+    /// Domains that are tried after a name with few dots; nil takes those of `/etc/resolv.conf`.
+    package var search: [DNSName]?
+    /// A name with at least this many dots is asked for as it stands first; nil takes `/etc/resolv.conf`'s.
+    package var ndots: Int?
 
     package init() {}
 }

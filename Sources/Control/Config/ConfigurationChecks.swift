@@ -15,11 +15,17 @@ struct ConfigurationChecks {
 
     private let configuration: Configuration
     private let refused: Set<String>
+    private let obstacle: (String) -> String?
     private var findings: [Finding] = []
 
-    /// - Parameter refused: paths of values that could not be read.
-    static func findings(in configuration: Configuration, except refused: Set<String> = []) -> [Finding] {
-        var checks = ConfigurationChecks(configuration: configuration, refused: refused)
+    /// - Parameters:
+    ///   - refused: paths of values that could not be read.
+    ///   - obstacle: why a file cannot be read now; nil when it can.
+    static func findings(
+        in configuration: Configuration, except refused: Set<String> = [],
+        obstacle: @escaping (String) -> String? = obstacleToReading
+    ) -> [Finding] {
+        var checks = ConfigurationChecks(configuration: configuration, refused: refused, obstacle: obstacle)
         checks.checkPresence()
         checks.checkListeners()
         checks.checkAdmin()
@@ -29,9 +35,10 @@ struct ConfigurationChecks {
         return checks.findings
     }
 
-    private init(configuration: Configuration, refused: Set<String>) {
+    private init(configuration: Configuration, refused: Set<String>, obstacle: @escaping (String) -> String?) {
         self.configuration = configuration
         self.refused = refused
+        self.obstacle = obstacle
     }
 
     private mutating func report(_ path: String, _ message: String, hint: String? = nil) {
@@ -149,20 +156,39 @@ extension ConfigurationChecks {
         for cluster in configuration.clusters {
             let place = "clusters.\(cluster.name)"
             let settings = cluster.settings
-            if cluster.discover.isEmpty, isRead(place, "\(place).discover") {
-                report("\(place).discover", "\(place).discover is empty", hint: "write dns://name:port")
-            }
-            var sources: Set<DiscoverySource> = []
-            for source in cluster.discover where !sources.insert(source).inserted {
-                warn("\(place).discover", "\(place).discover has \(source) twice")
-            }
+            checkSources(of: cluster, at: place)
             checkOrder(
                 settings.connectBackoff, "\(place).connect_backoff",
                 settings.connectBackoffMax, "\(place).connect_backoff_max")
             checkOrder(
                 settings.keepaliveTimeout, "\(place).keepalive.timeout",
                 settings.idleTimeout, "\(place).idle_timeout")
+            if settings.darkAfter >= settings.darkTimeout, isRead("\(place).dark_after", "\(place).dark_timeout") {
+                let (after, timeout) = (settings.darkAfter.configurationText, settings.darkTimeout.configurationText)
+                let message = "\(place).dark_after (\(after)) is not less than \(place).dark_timeout (\(timeout))"
+                report("\(place).dark_after", message)
+            }
             checkLimits(settings.limits, at: "\(place).limits")
+        }
+    }
+
+    private mutating func checkSources(of cluster: ClusterRule, at place: String) {
+        guard isRead(place, "\(place).discover") else { return }
+        if cluster.discover.isEmpty {
+            report("\(place).discover", "\(place).discover is empty", hint: "write dns://name:port")
+        }
+        var sources: Set<DiscoverySource> = []
+        for (index, source) in cluster.discover.enumerated() {
+            if !sources.insert(source).inserted {
+                warn("\(place).discover", "\(place).discover has \(source) twice")
+            } else if case .file(let path) = source, let obstacle = obstacle(path) {
+                let hint = "the cluster has none of its endpoints until the file is there"
+                warn("\(place).discover[\(index)]", "\(path) cannot be read now: \(obstacle)", hint: hint)
+            }
+        }
+        if cluster.combine == .first, sources.count == 1, isRead("\(place).combine") {
+            let hint = "name the next best source after it, or leave it out"
+            warn("\(place).combine", "\(place).combine: 'first' says nothing where there is one source", hint: hint)
         }
     }
 

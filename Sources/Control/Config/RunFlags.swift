@@ -38,16 +38,18 @@ package struct RunFlags: Sendable {
     }
 
     /// The configuration that the flags stand for: one listener `mesh`, one route for everything, one cluster called
-    /// after the upstream's host (`static` for addresses).
+    /// after the upstream's name (`static` for addresses, `file` for a file).
     /// - Parameter environment: where the `EKIDEN_*` variables are looked up.
-    /// - Returns: the configuration, or every error, its origin being the flag or the variable.
+    /// - Returns: the configuration and its warnings, or every error, the origin being the flag or the variable.
     package func configuration(
         environment: [String: String]
     ) -> Result<LoadedConfiguration, InvalidConfiguration> {
         var building = FlagReading(flags: filled(from: environment), given: self)
         let configuration = building.configuration()
-        guard building.diagnostics.isEmpty else { return .failure(InvalidConfiguration(building.diagnostics)) }
-        return .success(LoadedConfiguration(configuration: configuration))
+        guard building.diagnostics.allSatisfy({ $0.severity == .warning }) else {
+            return .failure(InvalidConfiguration(building.diagnostics))
+        }
+        return .success(LoadedConfiguration(configuration: configuration, warnings: building.diagnostics))
     }
 }
 
@@ -125,11 +127,11 @@ private struct FlagReading {
         configuration.workers = value(.workers, .integer(1...1_024))
         configuration.dns.servers = nameServers()
         for finding in ConfigurationChecks.findings(in: configuration, except: refused) {
-            guard finding.severity == .error, let flag = Flag(settingPathOf: finding.path) else { continue }
+            guard let flag = Flag(settingPathOf: finding.path) else { continue }
             // The way out in a file is not one on the command line.
             let isFileOnly = flag == .admin && finding.hint != nil
             let hint = isFileOnly ? "use a loopback address, or a file with admin.allow_remote" : finding.hint
-            report(flag, finding.message, hint: hint)
+            report(flag, finding.message, hint: hint, severity: finding.severity)
         }
         return configuration
     }
@@ -169,17 +171,20 @@ private struct FlagReading {
         }
     }
 
-    private mutating func report(_ flag: Flag, _ message: String, hint: String?) {
+    private mutating func report(
+        _ flag: Flag, _ message: String, hint: String?, severity: Diagnostic.Severity = .error
+    ) {
         let cameFromVariable = given[keyPath: flag.path] == nil && flags[keyPath: flag.path] != nil
         let origin = cameFromVariable ? flag.variable : flag.option
-        diagnostics.append(Diagnostic(origin: origin, message: message, hint: hint))
+        diagnostics.append(Diagnostic(severity, origin: origin, message: message, hint: hint))
     }
 }
 
 extension DiscoverySource {
     fileprivate var clusterName: String {
         switch self {
-        case .dns(let name, _): name
+        case .dns(let name, _), .srv(let name): name
+        case .file: "file"
         case .fixed: "static"
         }
     }

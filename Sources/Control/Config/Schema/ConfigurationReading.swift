@@ -2,13 +2,14 @@
 /// the checks between values can point at them.
 struct ConfigurationReading {
     var log: DiagnosticLog
-    let environment: [String: String]
+    /// What `${NAME}` is replaced from; nil takes values as they are written.
+    let environment: [String: String]?
     /// By path (`clusters.users.port`), for what the file has.
     private(set) var positions: [String: SourcePosition] = [:]
     /// Paths whose value was refused: checks that compare it with others would only confuse.
     private(set) var refused: Set<String> = []
 
-    init(log: DiagnosticLog, environment: [String: String]) {
+    init(log: DiagnosticLog, environment: [String: String]?) {
         self.log = log
         self.environment = environment
     }
@@ -54,6 +55,21 @@ struct ConfigurationReading {
         }
     }
 
+    /// The values of a list's elements, those that were refused left out.
+    mutating func values<Value>(of elements: [ConfigNode], as syntax: ValueSyntax<Value>, path: String) -> [Value] {
+        var values: [Value] = []
+        for (index, element) in elements.enumerated() {
+            let place = "\(path)[\(index)]"
+            found(place, at: element.position)
+            if let value = value(of: element, as: syntax, path: place) {
+                values.append(value)
+            } else {
+                refuse(path)
+            }
+        }
+        return values
+    }
+
     /// The entries of a mapping; none for YAML's null, since a section may be left empty; nil for anything else.
     mutating func entries(of node: ConfigNode, path: String) -> [ConfigNode.Entry]? {
         switch node.content {
@@ -89,7 +105,7 @@ struct ConfigurationReading {
                 field.read(entry.value, fieldPath, &root, &self)
             } else if field.isRequired {
                 refused.insert(fieldPath)
-                let owner = path.isEmpty ? "the configuration" : printable(path)
+                let owner = path.isEmpty ? "the file" : printable(path)
                 log.error("\(owner) has no '\(field.key)'", at: node.position)
             }
         }
@@ -103,17 +119,21 @@ struct ConfigurationReading {
     }
 
     private mutating func expand(_ written: String, _ node: ConfigNode, _ path: String) -> String? {
-        let expansion = VariableExpansion(written, environment: environment)
-        for problem in expansion.problems {
-            refuse(path, problem.message, at: place(of: problem, in: written, node), hint: problem.hint)
+        var text = written
+        if let environment {
+            let expansion = VariableExpansion(written, environment: environment)
+            for problem in expansion.problems {
+                refuse(path, problem.message, at: place(of: problem, in: written, node), hint: problem.hint)
+            }
+            guard expansion.problems.isEmpty else { return nil }
+            text = expansion.text
         }
-        guard expansion.problems.isEmpty else { return nil }
-        if let control = expansion.text.unicodeScalars.first(where: { $0.properties.generalCategory == .control }) {
+        if let control = text.unicodeScalars.first(where: { $0.properties.generalCategory == .control }) {
             let name = String(control.value, radix: 16, uppercase: true)
             refuse(path, "the value holds the control character U+\(name)", at: node.position)
             return nil
         }
-        return expansion.text
+        return text
     }
 
     /// The `$` of a problem when the scalar stands unescaped on its line, else the scalar's beginning.

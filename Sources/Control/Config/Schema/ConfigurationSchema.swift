@@ -57,6 +57,12 @@ enum ConfigurationSchema {
         .scalar("max_ttl", \.maxTTL, .duration(.milliseconds(100)...(.seconds(86_400)))),
         .scalar("timeout", \.timeout, .duration(.milliseconds(10)...(.seconds(60)))),
         .scalar("tries", \.tries, .integer(1...10)),
+        .scalar("family", \.answers.family, AnswerSyntax.family),
+        .scalar("truncation", \.answers.truncation, AnswerSyntax.truncation),
+        .scalar("truncated_at", \.answers.truncatedAt, AnswerSyntax.truncatedAt),
+        .scalar("empty_after", \.answers.emptyAfter, AnswerSyntax.emptyAfter),
+        .values("search", \.search, or: "system", .domain),
+        .scalar("ndots", \.ndots, ValueSyntax<Int>.integer(0...15).orNil("system")),
     ]
 
     private static let drain: [Field<DrainSettings>] = [

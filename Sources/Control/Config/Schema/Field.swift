@@ -13,7 +13,7 @@ struct Field<Root>: Sendable {
     init(
         _ key: String, isRequired: Bool = false, leaves: [String]? = nil,
         read: @escaping @Sendable (ConfigNode, String, inout Root, inout ConfigurationReading) -> Void,
-        write: @escaping @Sendable (Root, inout YAMLWriter) -> Void
+        write: @escaping @Sendable (Root, inout YAMLWriter) -> Void = { _, _ in }
     ) {
         self.key = key
         self.isRequired = isRequired
@@ -53,24 +53,29 @@ extension Field {
     ) -> Field {
         Field(key, isRequired: isRequired) { node, place, root, reading in
             let syntax = syntax(root)
-            guard case .sequence(let elements) = node.content else {
-                if let value = reading.value(of: node, as: syntax, path: place) { root[keyPath: path] = [value] }
-                return
+            if case .sequence(let elements) = node.content {
+                root[keyPath: path] = reading.values(of: elements, as: syntax, path: place)
+            } else if let value = reading.value(of: node, as: syntax, path: place) {
+                root[keyPath: path] = [value]
             }
-            var values: [Value] = []
-            for (index, element) in elements.enumerated() {
-                let elementPlace = "\(place)[\(index)]"
-                reading.found(elementPlace, at: element.position)
-                guard let value = reading.value(of: element, as: syntax, path: elementPlace) else {
-                    reading.refuse(place)
-                    continue
-                }
-                values.append(value)
-            }
-            root[keyPath: path] = values
         } write: { root, writer in
-            let syntax = syntax(root)
-            writer.pair(key, "[" + root[keyPath: path].map { syntax.render($0) }.joined(separator: ", ") + "]")
+            writer.list(key, root[keyPath: path], syntax(root))
+        }
+    }
+
+    /// A list of single values, or `word` for nil; one alone needs no list.
+    static func values<Value>(
+        _ key: String, _ path: Path<[Value]?>, or word: String, _ syntax: ValueSyntax<Value>
+    ) -> Field {
+        Field(key) { node, place, root, reading in
+            if case .sequence(let elements) = node.content {
+                root[keyPath: path] = reading.values(of: elements, as: syntax, path: place)
+            } else if let value = reading.value(of: node, as: syntax.orNil(word), path: place) {
+                root[keyPath: path] = value.map { [$0] }
+            }
+        } write: { root, writer in
+            guard let values = root[keyPath: path] else { return writer.pair(key, word) }
+            writer.list(key, values, syntax)
         }
     }
 

@@ -12,6 +12,11 @@ struct YAMLWriter {
         text += "\(yamlKey(key)): \(value)\n"
     }
 
+    /// `key: [value, value]`.
+    mutating func list<Value>(_ key: String, _ values: [Value], _ syntax: ValueSyntax<Value>) {
+        pair(key, "[" + values.map { syntax.render($0) }.joined(separator: ", ") + "]")
+    }
+
     /// `key:` and what `body` writes, one level deeper; `key: {}` when that is nothing.
     mutating func section(_ key: String, _ body: (inout YAMLWriter) -> Void) {
         var inner = YAMLWriter()

@@ -28,6 +28,12 @@ package struct Diagnostic: Sendable, Equatable {
         self.excerpt = excerpt
     }
 
+    /// `file:line:column: message (hint)` on one line, for logs and pages.
+    package var summary: String {
+        let place = position.map { ":\($0.line):\($0.column)" } ?? ""
+        return "\(printable(origin))\(place): \(message)" + (hint.map { " (\($0))" } ?? "")
+    }
+
     /// The form that compilers print: `file:line:column: error: message (hint)`, then the line and a caret.
     ///
     /// Ends without a newline. What came from the file is shown without control characters.

@@ -34,7 +34,16 @@ func readFile(_ path: String, atMost limit: Int) throws(InvalidConfiguration) ->
     return bytes
 }
 
+/// Why this process cannot read a file now (`No such file or directory`); nil when it can.
+func obstacleToReading(_ path: String) -> String? {
+    access(path, R_OK) == 0 ? nil : systemReason(errno)
+}
+
+/// The system's words for an error number.
+func systemReason(_ code: Int32) -> String {
+    strerror(code).map { String(cString: $0) } ?? "error \(code)"
+}
+
 private func unreadable(_ path: String, _ code: Int32) -> InvalidConfiguration {
-    let reason = strerror(code).map { String(cString: $0) } ?? "error \(code)"
-    return InvalidConfiguration([Diagnostic(origin: path, message: "the file cannot be read: \(reason)")])
+    InvalidConfiguration([Diagnostic(origin: path, message: "the file cannot be read: \(systemReason(code))")])
 }

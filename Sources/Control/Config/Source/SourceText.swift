@@ -1,6 +1,6 @@
 /// The text of a configuration file: proven to hold only what YAML allows, with its lines at hand for messages.
 struct SourceText: Sendable {
-    /// Larger files are refused.
+    /// Larger configurations are refused.
     static let maxBytes = 1 << 20
     /// Characters that the text must not contain because ``YAMLComposer`` writes them over others; a private-use plane.
     static let reserved: ClosedRange<UInt32> = 0xF0000...0xF00FF
@@ -14,11 +14,11 @@ struct SourceText: Sendable {
 
     /// Reads `bytes` as UTF-8 text.
     /// - Throws: one diagnostic: too large, not UTF-8, or a character that YAML does not allow, with its position.
-    init(bytes: [UInt8], file: String) throws(InvalidConfiguration) {
-        guard bytes.count <= Self.maxBytes else {
-            throw InvalidConfiguration([
-                Diagnostic(origin: file, message: "the file is larger than 1 MiB, which no configuration needs")
-            ])
+    /// - Parameter limit: a whole number of MiB.
+    init(bytes: [UInt8], file: String, atMost limit: Int = maxBytes) throws(InvalidConfiguration) {
+        guard bytes.count <= limit else {
+            let message = "the file is larger than \(limit >> 20) MiB, the most that is read"
+            throw InvalidConfiguration([Diagnostic(origin: file, message: message)])
         }
         var reading = LineReading(capacity: bytes.count)
         var problem: (position: SourcePosition, message: String)?

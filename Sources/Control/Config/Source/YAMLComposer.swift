@@ -226,7 +226,7 @@ extension YAMLComposer {
             log.error("YAML syntax: \(message)", at: position, hint: hint(for: problem, at: position))
         case .composer(_, _, let mark, _):
             // Without aliases the only error of this kind.
-            let hint = "a file holds one configuration"
+            let hint = "a file holds one document"
             log.error("a second YAML document begins here", at: clamped(SourcePosition(mark)), hint: hint)
         default:
             log.error("the file could not be read as YAML: \(error)", at: nil)

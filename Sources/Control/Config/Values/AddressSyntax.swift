@@ -46,11 +46,7 @@ extension EndpointAddress {
     /// - Parameter defaultPort: taken when the text names none; nil makes that an error.
     package init(parsing text: String, defaultPort: Int? = nil) throws(ValueSyntaxError) {
         let parts = try HostAndPort(parsing: text, ports: 1...65_535)
-        // One task has one form, the same that discovery gives it.
-        let address = try parts.address().unmapped
-        guard address.isUsable else {
-            throw ValueSyntaxError("\(quoted(text)): nobody can be reached at \(address)")
-        }
+        let address = try parts.reachableAddress(of: text)
         guard let port = parts.port ?? defaultPort else {
             throw ValueSyntaxError("\(quoted(text)) has no port", hint: "write \(parts.shownHost):9001")
         }
@@ -120,6 +116,16 @@ struct HostAndPort {
         }
         if isBracketed, case .v4 = address {
             throw ValueSyntaxError("\(quoted(shownHost)) is not an IPv6 address", hint: "only IPv6 stands in brackets")
+        }
+        return address
+    }
+
+    /// The address of a task; one task has one form, the same that discovery gives it.
+    /// - Parameter text: the whole, for the message.
+    func reachableAddress(of text: String) throws(ValueSyntaxError) -> IPAddress {
+        let address = try address().unmapped
+        guard address.isUsable else {
+            throw ValueSyntaxError("\(quoted(text)): nobody can be reached at \(address)")
         }
         return address
     }

@@ -218,6 +218,8 @@ extension ClusterDirectory {
         switch source {
         case .fixed(let addresses):
             return SourceView(addresses: addresses)
+        case .srv, .file:
+            return SourceView(isPending: true)
         case .dns(let text, let port):
             guard let name = DNSName(text) else {
                 return SourceView(failure: DNSFailure(.invalidName, name: text).description)
