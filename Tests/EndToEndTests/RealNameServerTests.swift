@@ -32,7 +32,7 @@ extension EndToEnd {
                 }
 
                 await server.stop()
-                var log = try await load.take()
+                try await load.take()
                 let away = try await load.take(for: .seconds(4))
                 for (name, hosts) in zip(names, [Array(tasks[1...]), ["::1"], Array(tasks[1...])]) {
                     let own = away.filter { $0.authority == name }
@@ -44,7 +44,7 @@ extension EndToEnd {
                 for name in [names[0], names[2]] {
                     try await ekiden.awaitHosts(tasks, in: name, within: .seconds(15))
                 }
-                log += away + (try await load.stop())
+                let log = try await load.stop()
                 #expect(log.failures.isEmpty, "\(log.story())")
                 await server.stop()
                 try await ekiden.checkSettled()

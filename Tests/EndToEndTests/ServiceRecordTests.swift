@@ -39,17 +39,15 @@ extension EndToEnd {
                 await ekiden.expect(abs(share - 0.75) < 0.05, "a share of \(share)", of: "tasks", weighted)
 
                 for task in first { try await task.stop() }
-                var log = weighted + (try await load.take(for: .seconds(1)))
+                try await load.take(for: .seconds(1))
                 let second = try await load.take(TestScale.rate)
                 await ekiden.expect(Set(second.split.keys) == [addresses[2]], of: "tasks", second)
 
                 _ = try await processes.gracefulTask(addresses[0], port: ports[0])
                 try await poll(within: .seconds(10), "answers of the first priority alone") {
-                    let recent = try await load.take(for: .milliseconds(300))
-                    log += recent
-                    return Set(recent.split.keys) == [addresses[0]]
+                    Set(try await load.take(for: .milliseconds(300)).split.keys) == [addresses[0]]
                 }
-                log += second + (try await load.stop())
+                let log = try await load.stop()
                 await ekiden.expect(log.failures.isEmpty, of: "tasks", log)
                 try await ekiden.checkSettled()
             }
@@ -71,10 +69,10 @@ extension EndToEnd {
                 let ekiden = try await processes.ekiden(["tasks": "discover: srv://\(Self.service)"], dns)
                 let load = try await processes.load(ekiden)
                 try await ekiden.awaitHosts(addresses, in: "tasks", within: .seconds(40))
-                var log = try await load.take()
+                try await load.take()
                 let even = try await load.take(TestScale.rate * 2)
                 await ekiden.expect(even.isEven(over: addresses), of: "tasks", even)
-                log += even + (try await load.stop())
+                let log = try await load.stop()
                 await ekiden.expect(log.failures.isEmpty, of: "tasks", log)
                 try await ekiden.checkSettled()
             }

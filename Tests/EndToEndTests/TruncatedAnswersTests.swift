@@ -27,10 +27,9 @@ extension EndToEnd {
                 let load = try await processes.load(ekiden)
 
                 try await ekiden.awaitHosts(all, in: Self.cluster, within: Self.patience)
-                var log = try await load.take()
+                try await load.take()
                 let even = try await quietAnswers(all, ekiden, dns, load)
                 await ekiden.expect(even.isEven(over: all), of: Self.cluster, even)
-                log += even
                 let reading = try await ekiden.discovery(Self.cluster).discovery.first
                 await ekiden.expect(reading?.known == 20, of: Self.cluster)
                 #expect(reading?.truncated == true)
@@ -42,20 +41,19 @@ extension EndToEnd {
                 for task in leavers { task.child.deliver(SIGTERM) }
                 for task in leavers { #expect(try await task.child.exitCode() == 0) }
                 try await ekiden.awaitHosts(staying, in: Self.cluster, within: Self.patience)
-                log += try await load.take()
+                try await load.take()
                 let shrunk = try await load.take(TestScale.rate * 2)
                 await ekiden.expect(shrunk.isEven(over: staying), of: Self.cluster, shrunk)
-                log += shrunk
 
                 let few = Array(all[..<6])
                 try await dns.answer(Self.cluster, .init(addresses: few, limit: 8))
                 // The whole answer replaces at once: the TTL, its jitter and the question.
                 try await ekiden.awaitHosts(few, in: Self.cluster, within: .seconds(4))
-                log += try await load.take()
+                try await load.take()
                 let exact = try await load.take(TestScale.rate * 2)
                 await ekiden.expect(exact.isEven(over: few), of: Self.cluster, exact)
 
-                log += exact + (try await load.stop())
+                let log = try await load.stop()
                 await ekiden.expect(log.failures.isEmpty, of: Self.cluster, log, since: stopped)
                 try await ekiden.checkSettled()
             }
@@ -98,14 +96,14 @@ extension EndToEnd {
                     let staying = Array(all[..<12])
                     try await dns.answer(Self.cluster, .init(addresses: staying, limit: 8))
                     try await ekiden.awaitHosts(staying, in: Self.cluster, within: .seconds(100))
-                    var log = try await load.take()
+                    try await load.take()
                     let shrunk = try await load.take(TestScale.rate * 2)
                     await ekiden.expect(shrunk.isEven(over: staying), of: Self.cluster, shrunk)
 
                     let few = Array(all[..<6])
                     try await dns.answer(Self.cluster, .init(addresses: few, limit: 8))
                     try await ekiden.awaitHosts(few, in: Self.cluster, within: .seconds(4))
-                    log += shrunk + (try await load.stop())
+                    let log = try await load.stop()
                     await ekiden.expect(log.failures.isEmpty, of: Self.cluster, log)
                     try await ekiden.checkSettled()
                 }

@@ -1,8 +1,10 @@
 import Foundation
+import Synchronization
 
 /// Unary calls at a fixed rate, each with its times and its outcome.
 final class PacedLoad: Sendable {
     let peer: PeerProcess
+    private let taken = Mutex(CallLog())
 
     /// - Parameters:
     ///   - authorities: one after another; none for the target's own.
@@ -21,7 +23,7 @@ final class PacedLoad: Sendable {
         self.peer = peer
     }
 
-    /// The calls that have ended since the last time.
+    /// The calls that have ended since they were taken last.
     @discardableResult
     func take() async throws -> CallLog {
         let position = peer.position
@@ -29,7 +31,8 @@ final class PacedLoad: Sendable {
         return try await log(after: position)
     }
 
-    /// The calls that have ended since the last time, once `count` of them have.
+    /// As ``take()``, once `count` calls have ended.
+    @discardableResult
     func take(_ count: Int) async throws -> CallLog {
         var log = CallLog()
         try await poll(within: .seconds(120), "\(count) calls") {
@@ -40,22 +43,26 @@ final class PacedLoad: Sendable {
     }
 
     /// The calls of a span of time.
+    @discardableResult
     func take(for span: Duration) async throws -> CallLog {
         try await ContinuousClock().sleep(for: span)
         return try await take()
     }
 
-    /// No new calls; those in flight end, and all that were not taken are told.
+    /// No new calls, and those in flight end.
+    /// - Returns: all calls since the start, also those that were taken.
     func stop() async throws -> CallLog {
         let position = peer.position
         try peer.command("stop")
-        let log = try await log(after: position)
+        _ = try await log(after: position)
         _ = try await peer.child.exitCode()
-        return log
+        return taken.withLock { $0 }
     }
 
     private func log(after position: Int) async throws -> CallLog {
-        try await peer.child.output.first(after: position, "calls") { CallLog(line: $0) }
+        let log = try await peer.child.output.first(after: position, "calls") { CallLog(line: $0) }
+        taken.withLock { $0 += log }
+        return log
     }
 }
 
@@ -102,12 +109,6 @@ struct CallLog: Sendable {
 
     static func += (log: inout CallLog, more: CallLog) {
         log.calls += more.calls
-    }
-
-    static func + (log: CallLog, more: CallLog) -> CallLog {
-        var sum = log
-        sum += more
-        return sum
     }
 
     func filter(_ isWanted: (Call) -> Bool) -> CallLog {
