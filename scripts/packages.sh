@@ -16,6 +16,7 @@ libc-ares-dev: pkg-config --exists libcares
 readonly test="$build"'
 curl: command -v curl
 iproute2: command -v ip
+dnsmasq-base: command -v dnsmasq || [ -x /usr/sbin/dnsmasq ]
 bind9-dnsutils: command -v dig
 nghttp2-client: command -v h2load
 nghttp2-server: command -v nghttpd

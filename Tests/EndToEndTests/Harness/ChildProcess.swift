@@ -9,6 +9,8 @@ final class ChildProcess: Sendable {
     private let ends: EventLog<Int32>
     private let process: Process
     private let input: Mutex<FileHandle?>
+    /// Whether the test killed it, so that its end by a signal is no crash.
+    private let isKilled = Mutex(false)
 
     init(_ name: String, _ executable: URL, _ arguments: [String], environment: [String: String] = [:]) throws {
         // Without this, a write to a process that has just ended would end the tests.
@@ -19,8 +21,13 @@ final class ChildProcess: Sendable {
         ends = EventLog("\(name) (exit)")
 
         process = Process()
-        process.executableURL = executable
-        process.arguments = arguments
+        if let namespace = NetworkNamespace.current {
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = namespace.entry(executable, arguments)
+        } else {
+            process.executableURL = executable
+            process.arguments = arguments
+        }
         // A crash is told in few lines, the reason and the frames of the thread.
         let backtrace = ["SWIFT_BACKTRACE": "threads=crashed,registers=none,images=none,color=no,interactive=no"]
         process.environment = ProcessInfo.processInfo.environment
@@ -63,6 +70,7 @@ final class ChildProcess: Sendable {
     }
 
     func deliver(_ signal: Int32) {
+        if signal == SIGKILL { isKilled.withLock { $0 = true } }
         kill(processID, signal)
     }
 
@@ -72,11 +80,11 @@ final class ChildProcess: Sendable {
     }
 
     /// Ends the process at once: how processes leave on their own is for the tests of that.
-    /// - Returns: the exit code if it had left before; nil if it was ended here.
+    /// - Returns: the exit code if it had left by itself before; nil if the test ended it.
     @discardableResult
     func end() async -> Int32? {
         closeInput()
-        if let code = ends.all.first { return code }
+        if let code = ends.all.first { return isKilled.withLock { $0 } ? nil : code }
         deliver(SIGKILL)
         _ = try? await exitCode(within: .seconds(5))
         return nil

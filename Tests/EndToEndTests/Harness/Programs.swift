@@ -30,10 +30,13 @@ enum Programs {
 
     static func curl() throws -> URL { try onPath("curl", package: "curl") }
 
+    static func dnsmasq() throws -> URL { try onPath("dnsmasq", package: "dnsmasq-base") }
+
     private static func onPath(_ name: String, package: String) throws -> URL {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-        for directory in path.split(separator: ":") {
-            let candidate = URL(fileURLWithPath: String(directory)).appendingPathComponent(name)
+        // Where servers are, and not in everybody's PATH.
+        for directory in path.split(separator: ":").map(String.init) + ["/usr/sbin"] {
+            let candidate = URL(fileURLWithPath: directory).appendingPathComponent(name)
             if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
         }
         throw HarnessError("\(name) is not on PATH: apt-get install \(package) (make test does)")

@@ -112,7 +112,8 @@ class Echo(echo_pb2_grpc.EchoServicer):
 class Server:
     """The running tasks by name."""
 
-    def __init__(self, max_streams):
+    def __init__(self, max_streams, services):
+        self._services = services
         self._options = [("grpc.so_reuseport", 0), *UNLIMITED]
         if max_streams:
             self._options.append(("grpc.max_concurrent_streams", max_streams))
@@ -124,6 +125,8 @@ class Server:
         echo_pb2_grpc.add_EchoServicer_to_server(Echo(task), server)
         status = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(status, server)
+        for service in self._services:
+            await status.set(service, health_pb2.HealthCheckResponse.SERVING)
         try:
             port = server.add_insecure_port(listen)
         except RuntimeError as error:
@@ -147,12 +150,12 @@ class Server:
     def stats(self):
         emit("stats", tasks={name: task.stats() for name, (task, _, _) in self._tasks.items()})
 
-    async def health(self, name, serving):
+    async def health(self, name, serving, service):
         if name not in self._tasks:
             emit("error", message=f"no task {name!r}")
             return
         states = health_pb2.HealthCheckResponse
-        await self._tasks[name][2].set("", states.SERVING if serving else states.NOT_SERVING)
+        await self._tasks[name][2].set(service, states.SERVING if serving else states.NOT_SERVING)
         emit("health", name=name, serving=serving)
 
     async def obey(self, command):
@@ -164,7 +167,7 @@ class Server:
             case "stats":
                 self.stats()
             case "health":
-                await self.health(command["name"], command["serving"])
+                await self.health(command["name"], command["serving"], command.get("service", ""))
             case other:
                 emit("error", message=f"unknown command {other!r}")
 
@@ -173,9 +176,11 @@ async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", action="append", default=[], metavar="NAME=ADDRESS:PORT")
     parser.add_argument("--max-streams", type=int, help="MAX_CONCURRENT_STREAMS that a task advertises")
+    parser.add_argument(
+        "--service", action="append", default=[], help="what the tasks' health service says SERVING to, besides the empty name")
     options = parser.parse_args()
 
-    server = Server(options.max_streams)
+    server = Server(options.max_streams, options.service)
     for task in options.task:
         await server.start(*task.split("=", 1))
     emit("ready")
