@@ -1,7 +1,7 @@
 # The one door to everything; `make help` lists it. The work is done by scripts/, which install what is missing first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format bench instructions image-check clean
+.PHONY: help run build test lint format bench microbench instructions image-check clean
 export SHORT ARGS FILTER VERBOSE
 
 help: ## This list.
@@ -27,6 +27,9 @@ format: ## Formats the Swift sources in place.
 
 bench: ## CPU time per request beside nghttpx and Envoy. SHORT=1: a quick look.
 	@scripts/bench.sh
+
+microbench: ## Nanoseconds per pick, by balancer and number of endpoints.
+	@scripts/microbench.sh
 
 instructions: ## Instructions per request of Ekiden alone: repeatable where time is noisy.
 	@bench/instructions.sh

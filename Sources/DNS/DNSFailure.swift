@@ -52,6 +52,26 @@ package struct DNSFailure: Error, Hashable, Sendable {
     }
 }
 
+extension DNSFailure.Kind {
+    /// `NXDOMAIN`, `no answer in time`; for tables, where name and server stand beside it.
+    package var shortText: String {
+        switch self {
+        case .timeout: "no answer in time"
+        case .nameError: "NXDOMAIN"
+        case .noData: "NODATA"
+        case .serverFailure: "SERVFAIL"
+        case .refused: "REFUSED"
+        case .responseCode(let code): "\(code)"
+        case .malformed(let reason): "malformed: \(reason)"
+        case .noUsableAddress: "no usable address"
+        case .unreachable: "refuses connections"
+        case .invalidName: "not a host name"
+        case .system(let reason): reason
+        case .cancelled: "given up"
+        }
+    }
+}
+
 extension DNSFailure: CustomStringConvertible {
     /// `NXDOMAIN for game-server.local from 127.0.0.1:5353`.
     package var description: String {

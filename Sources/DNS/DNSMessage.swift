@@ -123,6 +123,20 @@ package struct DNSRecord: Hashable, Sendable {
     }
 }
 
+extension DNSRecord.Data: CustomStringConvertible {
+    /// As a zone file writes it: `10.0.0.3`, `1 1 50051 task.users.local`.
+    package var description: String {
+        switch self {
+        case .address(let address): "\(address)"
+        case .cname(let name): "\(name)"
+        case .soa(let soa): "\(soa.primary) \(soa.mailbox) \(soa.serial)"
+        case .service(let service):
+            "\(service.priority) \(service.weight) \(service.port) \(service.target)"
+        case .raw(let bytes): "\(bytes.count) bytes"
+        }
+    }
+}
+
 /// TYPE and QTYPE values (RFC 1035, 3.2.2; RFC 3596; RFC 2782; RFC 6891).
 package struct DNSRecordType: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     package var rawValue: UInt16

@@ -8,7 +8,7 @@ struct Ekiden: AsyncParsableCommand {
         abstract: "A gRPC mesh data plane: HTTP/2 end to end, every stream balanced over the tasks behind a name.",
         version: Version.text,
         subcommands: [
-            RunCommand.self, DemoCommand.self, ValidateCommand.self, EchoCommand.self, HealthcheckCommand.self,
-            VersionCommand.self,
+            RunCommand.self, DiscoverCommand.self, DemoCommand.self, ValidateCommand.self, EchoCommand.self,
+            HealthcheckCommand.self, VersionCommand.self,
         ])
 }

@@ -1,5 +1,4 @@
 import Synchronization
-import TestSupport
 import Testing
 
 @testable import Policy
@@ -35,7 +34,7 @@ struct BalancerTests {
     private func shares(
         of cluster: Cluster, picks: Int, tried: TriedEndpoints = TriedEndpoints(), seed: UInt64 = 1
     ) -> [Int] {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var shares = [Int](repeating: 0, count: cluster.endpoints.count)
         for _ in 0..<picks {
             if let pick = Balancer.pick(in: cluster, tried: tried, now: Self.second, random: &random) {
@@ -84,7 +83,7 @@ struct BalancerTests {
         arguments: BalancePolicy.allCases)
     func probes(balance: BalancePolicy) {
         let cluster = cluster(2, balance)
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix64(seed: 1)
         var picks: [Balancer.Pick] = []
         func pick(_ times: Int, at now: Int64) {
             picks = (0..<times).compactMap { _ in
@@ -124,7 +123,7 @@ struct BalancerTests {
         let round = effective.reduce(0, +)
         #expect(shares(of: cluster, picks: 100 * round) == effective.map { 100 * $0 })
         // Within a round nobody is ever more than one turn off what is due.
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix64(seed: 1)
         var seen = [Int](repeating: 0, count: weights.count)
         for turn in 1...round {
             guard let pick = Balancer.pick(in: cluster, tried: TriedEndpoints(), now: 1, random: &random) else { break }

@@ -19,12 +19,12 @@ struct AdminResponder: HTTPResponder {
             return Self.refusal(.contentTooLarge, "request_too_large", "a request to the admin server has no body")
                 .closing(context.channel)
         }
-        guard let page = Page(rawValue: request.uri.path) else {
+        guard let page = Page(path: request.uri.path) else {
             let path = quoted(request.uri.path)
             return Self.refusal(.notFound, "not_found", "there is no page \(path); / lists those that are")
         }
         guard request.method == .get else {
-            let message = "\(page.rawValue) answers to GET, not to \(request.method.rawValue)"
+            let message = "\(request.uri.path) answers to GET, not to \(request.method.rawValue)"
             var refusal = Self.refusal(.methodNotAllowed, "method_not_allowed", message)
             refusal.headers[.allow] = "GET"
             return refusal
@@ -34,8 +34,15 @@ struct AdminResponder: HTTPResponder {
 
     private func answer(_ page: Page) async -> Response {
         switch page {
-        case .index:
-            return Self.text(.ok, Page.allCases.map(\.indexLine).joined())
+        case .timeline(let cluster):
+            guard let timeline = await source.timeline(cluster) else {
+                let names = await source.clusters().map(\.name).joined(separator: ", ")
+                return Self.refusal(
+                    .notFound, "no_cluster", "there is no cluster \(quoted(cluster)); there are: \(names)")
+            }
+            return Self.json(.ok, TimelineReport.json(timeline, cluster: cluster))
+        case .list:
+            return Self.text(.ok, Page.index)
         case .live:
             return Self.text(.ok, "live\n")
         case .ready:
@@ -51,22 +58,40 @@ struct AdminResponder: HTTPResponder {
     }
 
     /// The paths that are served.
-    private enum Page: String, CaseIterable {
-        case index = "/"
-        case live = "/live"
-        case ready = "/ready"
-        case metrics = "/metrics"
-        case clusters = "/clusters"
+    private enum Page {
+        case list
+        case live
+        case ready
+        case metrics
+        case clusters
+        case timeline(cluster: String)
 
-        var indexLine: String {
-            switch self {
-            case .index: "/          this list\n"
-            case .live: "/live      200 while the process runs\n"
-            case .ready: "/ready     200 when callers may be sent here, else 503 and the reasons\n"
-            case .metrics: "/metrics   counters, in the Prometheus text format\n"
-            case .clusters: "/clusters  clusters, endpoints and discovery, in JSON\n"
+        /// Names of clusters need no escapes in a path.
+        init?(path: String) {
+            switch path {
+            case "/": self = .list
+            case "/live": self = .live
+            case "/ready": self = .ready
+            case "/metrics": self = .metrics
+            case "/clusters": self = .clusters
+            default:
+                let (start, end) = ("/clusters/", "/timeline")
+                guard path.hasPrefix(start), path.hasSuffix(end), path.count > start.count + end.count else {
+                    return nil
+                }
+                self = .timeline(cluster: String(path.dropFirst(start.count).dropLast(end.count)))
             }
         }
+
+        static let index = """
+            /                          this list
+            /live                      200 while the process runs
+            /ready                     200 when callers may be sent here, else 503 and the reasons
+            /metrics                   counters, in the Prometheus text format
+            /clusters                  clusters, endpoints and discovery, in JSON
+            /clusters/{name}/timeline  the last 200 things that discovery saw and did for a cluster, in JSON
+
+            """
     }
 
     private static func refusal(_ status: HTTPResponse.Status, _ error: String, _ message: String) -> Response {

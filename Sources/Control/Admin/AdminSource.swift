@@ -8,18 +8,22 @@ package struct AdminSource: Sendable {
     package var registry: MetricsRegistry
     package var readiness: @Sendable () async -> Readiness
     package var clusters: @Sendable () async -> [ClusterStatus]
+    /// What discovery did for a cluster; nil for a name that no cluster has.
+    package var timeline: @Sendable (_ cluster: String) async -> Timeline?
     /// What the process has to tell beside the workers, clusters and the system; names that nobody else uses.
     package var families: @Sendable () async -> [MetricFamily]
 
     package init(
         version: String, registry: MetricsRegistry, readiness: @escaping @Sendable () async -> Readiness,
         clusters: @escaping @Sendable () async -> [ClusterStatus],
+        timeline: @escaping @Sendable (_ cluster: String) async -> Timeline? = { _ in nil },
         families: @escaping @Sendable () async -> [MetricFamily] = { [] }
     ) {
         self.version = version
         self.registry = registry
         self.readiness = readiness
         self.clusters = clusters
+        self.timeline = timeline
         self.families = families
     }
 

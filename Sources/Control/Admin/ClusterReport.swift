@@ -11,14 +11,19 @@ enum ClusterReport {
         [
             "name": .string(cluster.name),
             "balance": .string(cluster.settings.balance.rawValue),
-            "endpoints": .array(cluster.endpoints.map { json($0) }),
+            "combine": .string(cluster.combine.rawValue),
+            "endpoints": .array(zip(cluster.endpoints, cluster.traits).map { json($0, $1) }),
+            "evictions_total": .integer(cluster.evictions),
             "discovery": .array(cluster.sources.map(json)),
         ]
     }
 
-    private static func json(_ endpoint: Endpoint) -> JSONValue {
+    private static func json(_ endpoint: Endpoint, _ traits: EndpointTraits) -> JSONValue {
         [
             "address": .string(endpoint.name),
+            "weight": .integer(traits.weight),
+            "priority": .integer(traits.priority),
+            "attributes": .object(traits.attributes.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }),
             "state": .string(EndpointState(of: endpoint).rawValue),
             "active_streams": .integer(endpoint.activeStreams.load(ordering: .relaxed)),
             "streams_total": .integer(endpoint.streamsTotal.load(ordering: .relaxed)),
@@ -31,6 +36,12 @@ enum ClusterReport {
         [
             "source": .string(status.source.description),
             "addresses": .integer(status.addressCount),
+            "truncated": .bool(status.coverage?.isTruncated ?? false),
+            "known": .integer(status.coverage?.known ?? status.addressCount),
+            "estimated": .number(orNull: status.coverage?.estimated.map(rounded)),
+            "estimated_error": .number(orNull: status.coverage?.error.map(rounded)),
+            "coverage": .number(orNull: status.coverage?.share.map(rounded)),
+            "samples": .integer(status.coverage?.samples ?? 0),
             "age_seconds": .number(orNull: status.lastSuccessAge?.inSeconds),
             "ttl_seconds": .number(orNull: status.ttl?.inSeconds),
             "failing": .bool(status.isFailing),
@@ -39,4 +50,7 @@ enum ClusterReport {
             "failures_total": .integer(status.failures),
         ]
     }
+
+    /// To the thousandth, which is more than an estimate knows.
+    private static func rounded(_ value: Double) -> Double { (value * 1_000).rounded() / 1_000 }
 }

@@ -1,7 +1,7 @@
 import Policy
 
 /// A JSON text under construction: keys keep the order in which they are written, for people who read it with curl.
-enum JSONValue: ExpressibleByStringLiteral, ExpressibleByDictionaryLiteral {
+package enum JSONValue {
     case null
     case bool(Bool)
     case integer(Int)
@@ -10,34 +10,51 @@ enum JSONValue: ExpressibleByStringLiteral, ExpressibleByDictionaryLiteral {
     case array([JSONValue])
     case object([(key: String, value: JSONValue)])
 
-    init(stringLiteral text: String) {
+    package static func number(orNull value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
+    package static func string(orNull text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
+
+    /// Without a line feed at the end (RFC 8259).
+    /// - Parameter isCompact: all on one line; else indented by two spaces.
+    package func rendered(isCompact: Bool = false) -> String {
+        rendered(indentation: isCompact ? nil : "")
+    }
+
+    private func rendered(indentation: String?) -> String {
+        switch self {
+        case .null: "null"
+        case .bool(let value): "\(value)"
+        case .integer(let value): "\(value)"
+        case .number(let value): value.isFinite ? "\(value)" : "null"
+        case .string(let text): JSONText.quoted(text)
+        case .array(let elements):
+            Self.enclosed(
+                "[", elements.map { $0.rendered(indentation: indentation.map { $0 + "  " }) }, "]", indentation)
+        case .object(let members):
+            Self.enclosed(
+                "{",
+                members.map {
+                    "\(JSONText.quoted($0.key)): \($0.value.rendered(indentation: indentation.map { $0 + "  " }))"
+                }, "}", indentation)
+        }
+    }
+
+    private static func enclosed(_ open: String, _ items: [String], _ close: String, _ indentation: String?) -> String {
+        guard !items.isEmpty else { return open + close }
+        guard let indentation else { return open + items.joined(separator: ", ") + close }
+        return "\(open)\n" + items.map { "\(indentation)  \($0)" }.joined(separator: ",\n") + "\n\(indentation)\(close)"
+    }
+}
+
+// Conformances of their own: behind the type's name the compiler (6.3.1) finds, in some orders of files, a "circular
+// reference".
+extension JSONValue: ExpressibleByStringLiteral {
+    package init(stringLiteral text: String) {
         self = .string(text)
     }
+}
 
-    init(dictionaryLiteral elements: (String, JSONValue)...) {
+extension JSONValue: ExpressibleByDictionaryLiteral {
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(elements.map { ($0, $1) })
-    }
-
-    static func number(orNull value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
-    static func string(orNull text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
-
-    /// Indented by two spaces, without a line feed at the end (RFC 8259).
-    func rendered(indentation: String = "") -> String {
-        let inner = indentation + "  "
-        switch self {
-        case .null: return "null"
-        case .bool(let value): return "\(value)"
-        case .integer(let value): return "\(value)"
-        case .number(let value): return value.isFinite ? "\(value)" : "null"
-        case .string(let text): return JSONText.quoted(text)
-        case .array(let elements):
-            if elements.isEmpty { return "[]" }
-            let lines = elements.map { inner + $0.rendered(indentation: inner) }
-            return "[\n" + lines.joined(separator: ",\n") + "\n\(indentation)]"
-        case .object(let members):
-            if members.isEmpty { return "{}" }
-            let lines = members.map { "\(inner)\(JSONText.quoted($0.key)): \($0.value.rendered(indentation: inner))" }
-            return "{\n" + lines.joined(separator: ",\n") + "\n\(indentation)}"
-        }
     }
 }

@@ -40,7 +40,7 @@ package struct Readiness: Sendable, Equatable {
             case .draining: "draining"
             case .unresolved(let cluster, .failed(let cause)): "cluster \(cluster): \(cause)"
             case .unresolved(let cluster, .pending), .unresolved(let cluster, .resolved):
-                "cluster \(cluster): no DNS answer yet"
+                "cluster \(cluster): no answer of discovery yet"
             }
         }
     }
@@ -51,7 +51,7 @@ extension ClusterStatus {
     fileprivate var hasNeverResolved: Bool {
         endpoints.isEmpty
             && sources.allSatisfy { status in
-                if case .dns = status.source { status.lastSuccessAge == nil } else { false }
+                if case .fixed = status.source { false } else { status.lastSuccessAge == nil }
             }
     }
 }

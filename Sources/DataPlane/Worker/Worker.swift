@@ -21,7 +21,7 @@ final class Worker {
     let logger: Logger
     /// Share of the process's budget for held body bytes.
     let bufferBudget: Int
-    var random = SystemRandomNumberGenerator()
+    var random = SplitMix64()
 
     private(set) var snapshot = Snapshot.empty
     /// Parallel to the snapshot's clusters.

@@ -21,7 +21,7 @@ package enum Balancer {
     ///   - random: the worker's generator; used by `least_request`.
     /// - Returns: nil when no endpoint is left.
     package static func pick(
-        in cluster: Cluster, tried: TriedEndpoints, now: Int64, random: inout some RandomNumberGenerator
+        in cluster: Cluster, tried: TriedEndpoints, now: Int64, random: inout SplitMix64
     ) -> Pick? {
         if cluster.endpoints.isEmpty { return nil }
         if tried.isEmpty, cluster.endpoints.count == 1 { return Pick(index: 0) }
@@ -69,10 +69,10 @@ package enum Balancer {
 
         /// Two draws without regard to fitness, then the less busy of those that fit: the classic power of two choices.
         /// Where weights differ, a draw falls on an endpoint as often as its weight says, and busy is relative to it.
-        mutating func leastRequest(_ tier: Cluster.Tier, _ random: inout some RandomNumberGenerator) -> Int? {
+        mutating func leastRequest(_ tier: Cluster.Tier, _ random: inout SplitMix64) -> Int? {
             let turns = tier.turns
-            let firstTurn = Int.random(in: 0..<turns, using: &random)
-            var secondTurn = Int.random(in: 0..<max(turns - 1, 1), using: &random)
+            let firstTurn = random.below(turns)
+            var secondTurn = random.below(max(turns - 1, 1))
             if secondTurn >= firstTurn { secondTurn = (secondTurn + 1) % turns }
             let first = tier.index(at: firstTurn)
             let second = tier.index(at: secondTurn)

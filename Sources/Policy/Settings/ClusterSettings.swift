@@ -38,12 +38,6 @@ package struct ClusterSettings: Sendable, Equatable {
     package var maxRefusedAttempts = 2
     /// The deadline of an exchange whose caller sends none; nil for no deadline.
     package var timeout: Duration?
-    /// The gRPC health service name that a task must serve before a new connection to it takes streams; nil asks nothing.
-    package var verifyService: String?
-    /// Bytes that the task's kernel has not acknowledged for this long: the connection takes no new stream.
-    package var darkAfter: Duration = .seconds(1)
-    /// … and for this long: it is given up.
-    package var darkTimeout: Duration = .seconds(3)
     /// What tasks may do to us.
     package var limits = Limits()
 

@@ -115,6 +115,7 @@ struct Proxy {
                     isDraining: lifecycle.isDraining)
             },
             clusters: { await directory.status() },
+            timeline: { await directory.timeline(of: $0) },
             families: { lifecycle.families })
         return AdminServer(
             settings: settings, source: source, group: MultiThreadedEventLoopGroup(numberOfThreads: 1), logger: logger)

@@ -1,4 +1,3 @@
-package import DNS
 package import Logging
 package import Policy
 import ServiceLifecycle
@@ -6,30 +5,36 @@ import ServiceLifecycle
 /// Who belongs to which cluster, now: runs discovery for the whole configuration and turns every change into a new
 /// ``Policy/Snapshot``.
 ///
-/// One resolver per DNS name, however many clusters use it. Clusters, endpoints and resolvers that a reload does not
+/// Clusters whose sources are the same share one that runs. Clusters, endpoints and sources that a reload does not
 /// concern stay the objects they were.
 package actor ClusterDirectory: Service {
-    private var configuration: Configuration
+    var configuration: Configuration
+    let clock: DiscoveryClock
+    let logger: Logger
     private let compileRoutes: @Sendable (Configuration) -> RouteTable
-    private let makeTransport: @Sendable (DNSSettings) -> any DNSTransport
-    private let clock: DiscoveryClock
-    private let logger: Logger
     private let publish: @Sendable (Snapshot) -> Void
+    private let makeTransport: @Sendable (DNSSettings) -> any DNSTransport
 
-    private struct RunningResolver {
-        let resolver: NameResolver
+    private struct RunningSource {
+        let source: any EndpointSource
         let task: Task<Void, Never>
     }
 
     private var transport: any DNSTransport
-    private var resolvers: [DNSName: RunningResolver] = [:]
-    private var resolutions: [DNSName: Resolution] = [:]
-    private var memberships: [String: ClusterMembership] = [:]
+    private var factory: SourceFactory
+    private var running: [SourceKey: RunningSource] = [:]
+    /// What each running source said last.
+    var reports: [SourceKey: SourceReport] = [:]
+    var memberships: [String: ClusterMembership] = [:]
+    /// Of the configuration; made again only when that changes.
+    private var routes: RouteTable
     private var nextClusterID = 0
     private var version = 0
     private var isRunning = false
     private var waiters: [Int: CheckedContinuation<Bool, Never>] = [:]
     private var nextWaiterID = 0
+    /// What the workers tell about endpoints that they cannot reach.
+    private let evidence = AsyncStream.makeStream(of: Evidence.self, bufferingPolicy: .bufferingNewest(1_024))
 
     /// - Parameters:
     ///   - configuration: already checked.
@@ -45,24 +50,37 @@ package actor ClusterDirectory: Service {
         logger: Logger = Logger(label: "ekiden.discovery"),
         publish: @escaping @Sendable (Snapshot) -> Void
     ) {
+        let clock = DiscoveryClock(clock)
         self.configuration = configuration
         self.compileRoutes = compileRoutes
-        self.makeTransport = transport
-        self.transport = transport(configuration.dns)
-        self.clock = DiscoveryClock(clock)
+        self.clock = clock
         self.logger = logger
         self.publish = publish
+        routes = compileRoutes(configuration)
+        makeTransport = transport
+        let transport = transport(configuration.dns)
+        self.transport = transport
+        factory = SourceFactory(settings: configuration.dns, transport: transport, clock: clock)
     }
 
-    /// Publishes the first snapshot and keeps resolving until graceful shutdown or cancellation.
+    /// Publishes the first snapshot and keeps looking until graceful shutdown or cancellation.
     package func run() async throws {
         isRunning = true
         reconcile()
-        // Ends by graceful shutdown or by cancellation; both mean the same here.
-        try? await gracefulShutdown()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await evidence in self.evidence.stream { await self.take(evidence) }
+            }
+            group.addTask {
+                // Ends by graceful shutdown or by cancellation; both mean the same here.
+                try? await gracefulShutdown()
+            }
+            await group.next()
+            group.cancelAll()
+        }
         isRunning = false
-        let tasks = resolvers.values.map(\.task)
-        resolvers.removeAll()
+        let tasks = running.values.map(\.task)
+        running.removeAll()
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
         await transport.close()
@@ -72,6 +90,7 @@ package actor ClusterDirectory: Service {
     package func apply(_ configuration: Configuration) async {
         let previous = self.configuration
         self.configuration = configuration
+        routes = compileRoutes(configuration)
         guard isRunning else { return }
         var retired: (any DNSTransport)?
         if configuration.dns != previous.dns {
@@ -79,15 +98,14 @@ package actor ClusterDirectory: Service {
                 retired = transport
                 transport = makeTransport(configuration.dns)
             }
-            for running in resolvers.values {
-                await running.resolver.use(transport: transport, settings: configuration.dns)
-            }
+            factory = SourceFactory(settings: configuration.dns, transport: transport, clock: clock)
+            for (key, running) in running { await factory.update(running.source, key) }
         }
         reconcile()
         await retired?.close()
     }
 
-    /// Waits until each name has been looked up once, with whatever outcome.
+    /// Waits until each source has been looked at once, with whatever outcome.
     /// - Returns: false when `timeout` was over first or the task was cancelled.
     package func waitForFirstResolution(timeout: Duration) async -> Bool {
         if isResolvedOnce { return true }
@@ -105,142 +123,84 @@ package actor ClusterDirectory: Service {
         }
     }
 
-    /// All clusters in the order of the configuration.
-    package func status() -> [ClusterStatus] {
-        let now = clock.now()
-        return configuration.clusters.compactMap { rule in
-            guard let cluster = memberships[rule.name]?.cluster else { return nil }
-            return ClusterStatus(
-                name: cluster.name, settings: cluster.settings, resolution: cluster.resolution,
-                endpoints: cluster.endpoints, sources: rule.discover.map { status(of: $0, now: now) })
-        }
-    }
+    // MARK: From configuration and reports to snapshots
 
-    private func status(of source: DiscoverySource, now: Duration) -> SourceStatus {
-        let view = view(of: source)
-        let resolution = view.resolution
-        return SourceStatus(
-            source: source, addressCount: view.addresses.count, ttl: resolution?.ttl.map { .seconds(Int64($0)) },
-            lastSuccessAge: resolution?.lastSuccess.map { now - $0 }, isFailing: view.failure != nil,
-            lastFailure: view.failure ?? resolution?.lastFailure?.description,
-            answers: resolution?.answers ?? 0, failures: resolution?.failures ?? 0)
-    }
-}
-
-// MARK: From configuration and answers to snapshots
-
-extension ClusterDirectory {
-    /// Brings resolvers and clusters in line with the configuration and publishes the result.
+    /// Brings sources and clusters in line with the configuration and publishes the result.
     private func reconcile() {
         for rule in configuration.clusters {
-            memberships[rule.name]?.replaceSources(with: rule.discover) { view(of: $0).addresses }
+            memberships[rule.name]?.replaceSources(with: rule.discover) { members(of: $0, in: rule) }
         }
-        let names = Set(configuration.clusters.flatMap(\.dnsNames))
-        for (name, running) in resolvers where !names.contains(name) {
+        let keys = Set(configuration.clusters.flatMap { self.keys(of: $0) })
+        for (key, running) in running where !keys.contains(key) {
             running.task.cancel()
-            resolvers[name] = nil
-            resolutions[name] = nil
+            self.running[key] = nil
+            reports[key] = nil
         }
-        for name in names where resolvers[name] == nil { resolvers[name] = start(name) }
+        for key in keys where running[key] == nil { running[key] = start(key) }
 
-        let clusterNames = Set(configuration.clusters.map(\.name))
-        memberships = memberships.filter { clusterNames.contains($0.key) }
+        let names = Set(configuration.clusters.map(\.name))
+        memberships = memberships.filter { names.contains($0.key) }
         for rule in configuration.clusters {
-            if memberships[rule.name] == nil {
-                memberships[rule.name] = ClusterMembership(rule: rule, id: nextClusterID)
-                nextClusterID += 1
-            }
-            memberships[rule.name]?.refresh.replace(with: rule.dnsNames.compactMap { resolvers[$0]?.resolver })
+            if memberships[rule.name] == nil { memberships[rule.name] = makeMembership(rule) }
+            memberships[rule.name]?.refresh.replace(with: self.keys(of: rule).compactMap { running[$0]?.source })
             _ = update(rule)
         }
         publishSnapshot()
         wakeWaiters()
     }
 
-    private func start(_ name: DNSName) -> RunningResolver {
-        let resolver = NameResolver(
-            name: name, transport: transport, settings: configuration.dns, clock: clock,
-            random: SystemRandomNumberGenerator(),
-            report: { [weak self] name, resolution in await self?.record(resolution, for: name) })
-        return RunningResolver(resolver: resolver, task: Task { await resolver.run() })
+    private func makeMembership(_ rule: ClusterRule) -> ClusterMembership {
+        let (name, evidence) = (rule.name, evidence.continuation)
+        defer { nextClusterID += 1 }
+        return ClusterMembership(rule: rule, id: nextClusterID) { endpoint, reason in
+            evidence.yield(Evidence(cluster: name, endpoint: endpoint, reason: reason))
+        }
     }
 
-    /// A resolver has finished a lookup.
-    private func record(_ resolution: Resolution, for name: DNSName) {
-        // A report may still be on its way when a reload drops the name.
-        guard resolvers[name] != nil else { return }
-        resolutions[name] = resolution
+    private func start(_ key: SourceKey) -> RunningSource {
+        let source = factory.make(key)
+        let task = Task {
+            await source.run { [weak self] report in await self?.take(report, of: key) }
+        }
+        return RunningSource(source: source, task: task)
+    }
+
+    /// A source has looked.
+    private func take(_ report: SourceReport, of key: SourceKey) {
+        // A report may still be on its way when a reload drops the source.
+        guard running[key] != nil else { return }
+        reports[key] = report
         var hasChanged = false
-        for rule in configuration.clusters where rule.dnsNames.contains(name) {
-            if update(rule) { hasChanged = true }
+        for rule in configuration.clusters {
+            for source in rule.discover where self.key(of: source, in: rule) == key {
+                note(report.events, of: source, in: rule.name)
+            }
+            if keys(of: rule).contains(key), update(rule) { hasChanged = true }
         }
         if hasChanged { publishSnapshot() }
         wakeWaiters()
     }
 
-    /// Unites what the sources of a cluster say.
-    /// - Returns: whether the cluster changed.
-    private func update(_ rule: ClusterRule) -> Bool {
-        let views = rule.discover.map { view(of: $0) }
-        let failures = views.compactMap(\.failure)
-        let resolution: Cluster.Resolution
-        if !failures.isEmpty {
-            resolution = .failed(failures.joined(separator: "; "))
-        } else {
-            resolution = views.contains(where: \.isPending) ? .pending : .resolved
-        }
-        let change = memberships[rule.name]?.update(
-            settings: rule.settings, addresses: views.reduce(into: []) { $0.formUnion($1.addresses) },
-            isComplete: views.allSatisfy(\.hasSucceeded), resolution: resolution)
-        guard let change else { return false }
-        if let line = change.membershipLine(ttl: views.compactMap(\.resolution?.ttl).min()) { logger.info("\(line)") }
-        if let line = change.failureLine { logger.warning("\(line)") }
-        if let line = change.recoveryLine { logger.info("\(line)") }
-        return true
-    }
-
-    /// What one source says now.
-    private struct SourceView {
-        var addresses: [EndpointAddress] = []
-        /// Of a DNS source that has been looked up.
-        var resolution: Resolution?
-        /// Why its last lookup failed.
-        var failure: String?
-        var isPending = false
-
-        /// Whether its addresses, if any, are those of a good answer.
-        var hasSucceeded: Bool {
-            if let resolution { resolution.lastSuccess != nil } else { !isPending && failure == nil }
-        }
-    }
-
-    private func view(of source: DiscoverySource) -> SourceView {
-        switch source {
-        case .fixed(let addresses):
-            return SourceView(addresses: addresses)
-        case .srv, .file:
-            return SourceView(isPending: true)
-        case .dns(let text, let port):
-            guard let name = DNSName(text) else {
-                return SourceView(failure: DNSFailure(.invalidName, name: text).description)
-            }
-            guard let resolution = resolutions[name] else { return SourceView(isPending: true) }
-            return SourceView(
-                addresses: resolution.addresses.map { EndpointAddress(host: $0.description, port: port) },
-                resolution: resolution, failure: resolution.failure?.description)
-        }
+    /// A worker could not reach an endpoint.
+    private func take(_ evidence: Evidence) {
+        guard let rule = configuration.clusters.first(where: { $0.name == evidence.cluster }) else { return }
+        note([DiscoveryEvent(.unreachable, evidence.reason)], of: nil, in: rule.name)
+        memberships[rule.name]?.refresh.request()
+        if update(rule) { publishSnapshot() }
     }
 
     private func publishSnapshot() {
         version += 1
         publish(
             Snapshot(
-                version: version, routes: compileRoutes(configuration),
+                version: version, routes: routes,
                 clusters: configuration.clusters.compactMap { memberships[$0.name]?.cluster }))
     }
 
+    // MARK: Waiting for the start
+
     private var isResolvedOnce: Bool {
-        isRunning && resolvers.keys.allSatisfy { resolutions[$0]?.hasOutcome == true }
+        isRunning && running.keys.allSatisfy { reports[$0]?.hasOutcome == true }
     }
 
     private func wakeWaiters() {
@@ -253,13 +213,12 @@ extension ClusterDirectory {
     }
 }
 
-extension ClusterRule {
-    /// The names to look up; a source whose name is none shows as a failure of the cluster.
-    fileprivate var dnsNames: [DNSName] {
-        discover.compactMap { source in
-            if case .dns(let name, _) = source { DNSName(name) } else { nil }
-        }
-    }
+/// What a worker saw of an endpoint.
+private struct Evidence: Sendable {
+    let cluster: String
+    let endpoint: Endpoint
+    /// `cannot connect to 10.0.0.4:50051 of cluster users: connection refused`.
+    let reason: String
 }
 
 extension DNSSettings {

@@ -1,61 +1,148 @@
 import DNS
 import Policy
 
+/// What all sources of a cluster say together.
+struct DiscoveredMembers: Sendable {
+    struct Member: Sendable, Equatable {
+        var traits: EndpointTraits
+        /// Whether the latest answer of a source named it.
+        var isConfirmed: Bool
+    }
+
+    var members: [EndpointAddress: Member] = [:]
+    /// Whether each source that counts has had a good answer.
+    var isComplete = true
+    var resolution = Cluster.Resolution.resolved
+
+    /// Where two sources name an address, the first one's traits count.
+    mutating func add(_ address: EndpointAddress, _ member: Member) {
+        members[address, default: member].isConfirmed = member.isConfirmed || members[address]?.isConfirmed == true
+    }
+}
+
 /// One cluster between snapshots: what must stay the same object while its endpoints come and go.
 struct ClusterMembership: Sendable {
     /// As of the last update.
     private(set) var cluster: Cluster
     let refresh: RefreshTargets
+    var timeline = Timeline()
+    /// Endpoints that left although discovery still lists them, because nobody could reach them.
+    private(set) var evictions = 0
     private var endpoints: [EndpointAddress: Endpoint] = [:]
     private var sources: [DiscoverySource]
     /// Addresses of sources that a reload took away, held until every source that replaced them has had a good
     /// answer: a new name must not empty a cluster while it is looked up.
-    private var inherited: Set<EndpointAddress> = []
+    private var inherited: [EndpointAddress: DiscoveredMembers.Member] = [:]
+    /// Addresses that left on evidence; only an answer that names them brings them back.
+    private var evicted: Set<EndpointAddress> = []
+    /// Endpoints that left lately. A stale record may list one again: what is known about it is still true then.
+    private var departed: [EndpointAddress: Departed] = [:]
 
-    /// - Parameter id: never used before in this process.
-    init(rule: ClusterRule, id: Int) {
+    private struct Departed {
+        let endpoint: Endpoint
+        let time: Duration
+    }
+
+    private static let departedMemory: Duration = .seconds(600)
+    private static let departedMaximum = 1_024
+
+    /// - Parameters:
+    ///   - id: never used before in this process.
+    ///   - reportUnreachable: called by the workers.
+    init(rule: ClusterRule, id: Int, reportUnreachable: @escaping @Sendable (Endpoint, _ reason: String) -> Void) {
         let refresh = RefreshTargets()
         self.refresh = refresh
         sources = rule.discover
         cluster = Cluster(
             name: rule.name, settings: rule.settings, endpoints: [], resolution: .pending,
-            state: ClusterState(id: id, requestRefresh: { refresh.request() }))
+            state: ClusterState(
+                id: id, requestRefresh: { refresh.request() }, reportUnreachable: reportUnreachable))
     }
 
     /// Takes the sources of a reload.
-    /// - Parameter addresses: what a source says now; asked for those that go.
+    /// - Parameter members: what a source says now; asked for those that go.
     mutating func replaceSources(
-        with sources: [DiscoverySource], addresses: (DiscoverySource) -> [EndpointAddress]
+        with sources: [DiscoverySource],
+        members: (DiscoverySource) -> [EndpointAddress: DiscoveredMembers.Member]
     ) {
-        for source in self.sources where !sources.contains(source) { inherited.formUnion(addresses(source)) }
+        for source in self.sources where !sources.contains(source) {
+            inherited.merge(members(source)) { first, _ in first }
+        }
         self.sources = sources
     }
 
     /// Takes what discovery says now. Endpoints whose address stays are the same objects as before.
-    /// - Parameter isComplete: whether each source has had a good answer.
+    /// - Parameter now: ``DiscoveryClock`` time.
     /// - Returns: what changed; nil when nothing did, and then ``cluster`` is the same object as before.
     mutating func update(
-        settings: ClusterSettings, addresses discovered: Set<EndpointAddress>, isComplete: Bool,
-        resolution: Cluster.Resolution
+        settings: ClusterSettings, discovered: DiscoveredMembers, now: Duration
     ) -> MembershipChange? {
-        if isComplete { inherited.removeAll() }
-        let addresses = discovered.union(inherited)
-        let added = addresses.subtracting(endpoints.keys)
-        let removed = endpoints.keys.filter { !addresses.contains($0) }
-        guard !added.isEmpty || !removed.isEmpty || settings != cluster.settings || resolution != cluster.resolution
+        if discovered.isComplete { inherited.removeAll() }
+        var members = discovered.members.merging(inherited) { first, _ in first }
+        let evictedNow = evict(from: &members)
+        let added = members.keys.filter { endpoints[$0] == nil }
+        let removed = endpoints.keys.filter { members[$0] == nil }
+        let order = members.keys.sorted(by: Self.isOrderedBefore)
+        let traits = order.map { members[$0]?.traits ?? EndpointTraits() }
+        guard
+            !added.isEmpty || !removed.isEmpty || settings != cluster.settings
+                || discovered.resolution != cluster.resolution || traits != orderedTraits
         else { return nil }
 
-        for address in removed { endpoints[address] = nil }
-        for address in added { endpoints[address] = Endpoint(address: address) }
+        for address in removed {
+            if let endpoint = endpoints.removeValue(forKey: address) { depart(endpoint, now) }
+        }
+        for address in added { endpoints[address] = returning(address, now) ?? Endpoint(address: address) }
+        orderedTraits = traits
+        evictions += evictedNow.count
         let previous = cluster.resolution
         cluster = Cluster(
-            name: cluster.name, settings: settings,
-            endpoints: endpoints.values.sorted { Self.isOrderedBefore($0.address, $1.address) },
-            resolution: resolution, state: cluster.state)
+            name: cluster.name, settings: settings, endpoints: order.compactMap { endpoints[$0] }, traits: traits,
+            resolution: discovered.resolution, state: cluster.state)
         return MembershipChange(
             cluster: cluster.name, added: added.sorted(by: Self.isOrderedBefore),
-            removed: removed.sorted(by: Self.isOrderedBefore), endpointCount: endpoints.count,
-            previousResolution: previous, resolution: resolution)
+            removed: removed.sorted(by: Self.isOrderedBefore), evicted: evictedNow,
+            endpointCount: endpoints.count, previousResolution: previous, resolution: discovered.resolution)
+    }
+
+    /// In the order of the addresses, as they were at the last update.
+    private var orderedTraits: [EndpointTraits] = []
+
+    // MARK: Evidence
+
+    /// Takes out what no latest answer names and nobody can reach.
+    /// - Returns: those that were endpoints until now.
+    private mutating func evict(
+        from members: inout [EndpointAddress: DiscoveredMembers.Member]
+    ) -> [EndpointAddress] {
+        evicted.formIntersection(members.keys)
+        var evictedNow: [EndpointAddress] = []
+        for (address, member) in members {
+            if member.isConfirmed {
+                evicted.remove(address)
+            } else if evicted.contains(address) {
+                members[address] = nil
+            } else if endpoints[address]?.isUnreachable == true {
+                members[address] = nil
+                evicted.insert(address)
+                evictedNow.append(address)
+            }
+        }
+        return evictedNow.sorted(by: Self.isOrderedBefore)
+    }
+
+    private mutating func depart(_ endpoint: Endpoint, _ now: Duration) {
+        departed = departed.filter { now - $0.value.time < Self.departedMemory }
+        if departed.count < Self.departedMaximum {
+            departed[endpoint.address] = Departed(endpoint: endpoint, time: now)
+        }
+    }
+
+    private mutating func returning(_ address: EndpointAddress, _ now: Duration) -> Endpoint? {
+        guard let known = departed.removeValue(forKey: address), now - known.time < Self.departedMemory else {
+            return nil
+        }
+        return known.endpoint
     }
 
     /// Numerical order, so that lists read well; text decides for what is not an IP literal.
@@ -66,43 +153,4 @@ struct ClusterMembership: Sendable {
         }
         return first.host < second.host
     }
-}
-
-/// What an update did to a cluster, and how the log tells it.
-struct MembershipChange: Sendable, Equatable {
-    let cluster: String
-    let added: [EndpointAddress]
-    let removed: [EndpointAddress]
-    let endpointCount: Int
-    let previousResolution: Cluster.Resolution
-    let resolution: Cluster.Resolution
-
-    /// `cluster users: +10.0.0.4:50051 -10.0.0.2:50051 (3 endpoints, ttl 5s)`; nil when no endpoint came or went.
-    func membershipLine(ttl: UInt32?) -> String? {
-        guard !added.isEmpty || !removed.isEmpty else { return nil }
-        let changes = added.map { "+\($0)" } + removed.map { "-\($0)" }
-        let shown = changes.prefix(Self.changesShown)
-        let more = changes.count > shown.count ? " and \(changes.count - shown.count) more" : ""
-        let ttl = ttl.map { ", ttl \($0)s" } ?? ""
-        return "cluster \(cluster): \(shown.joined(separator: " "))\(more) (\(countText)\(ttl))"
-    }
-
-    /// `cluster users: SERVFAIL for users.local from 10.0.0.2:53; keeping 3 endpoints`; nil when resolution has not
-    /// begun to fail, or to fail otherwise than before.
-    var failureLine: String? {
-        guard case .failed(let reason) = resolution, resolution != previousResolution else { return nil }
-        return endpointCount > 0
-            ? "cluster \(cluster): \(reason); keeping \(countText)" : "cluster \(cluster): \(reason); no endpoint yet"
-    }
-
-    /// `cluster users: resolved again (3 endpoints)`; nil when it had not failed.
-    var recoveryLine: String? {
-        guard case .failed = previousResolution, resolution == .resolved else { return nil }
-        return "cluster \(cluster): resolved again (\(countText))"
-    }
-
-    /// A line of a thousand addresses helps nobody.
-    private static let changesShown = 20
-
-    private var countText: String { endpointCount == 1 ? "1 endpoint" : "\(endpointCount) endpoints" }
 }

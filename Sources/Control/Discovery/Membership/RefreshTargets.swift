@@ -1,18 +1,18 @@
 import Synchronization
 
-/// The resolvers behind one cluster, as its ``Policy/ClusterState`` sees them: the state outlives every reload, the
-/// resolvers need not.
+/// The sources behind one cluster, as its ``Policy/ClusterState`` sees them: the state outlives every reload, the
+/// sources need not.
 final class RefreshTargets: Sendable {
-    private let resolvers = Mutex<[NameResolver]>([])
+    private let sources = Mutex<[any EndpointSource]>([])
 
-    func replace(with resolvers: [NameResolver]) {
-        self.resolvers.withLock { $0 = resolvers }
+    func replace(with sources: [any EndpointSource]) {
+        self.sources.withLock { $0 = sources }
     }
 
     /// From any thread; returns at once.
     func request() {
-        resolvers.withLock { resolvers in
-            for resolver in resolvers { resolver.refreshNow() }
+        sources.withLock { sources in
+            for source in sources { source.refreshNow() }
         }
     }
 }

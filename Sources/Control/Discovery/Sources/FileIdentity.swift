@@ -1,43 +1,40 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
 #endif
 
 /// What tells one content of a path from the next without reading it.
 struct FileIdentity: Hashable, Sendable {
-    var device: UInt64
+    /// Where the path's symbolic links lead: a config map swaps one.
+    var target: String
     var inode: UInt64
     /// Bytes.
-    var size: Int64
-    /// The modification time.
-    var seconds: Int64
-    var nanoseconds: Int64
+    var size: UInt64
+    var modified: Date
 }
 
 extension FileIdentity {
     /// Looks at a path, through symbolic links.
     /// - Throws: why there is no file to be read: the system's reason, or that it is of another kind.
     init(path: String) throws(InvalidConfiguration) {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
-            throw InvalidConfiguration([
-                Diagnostic(origin: path, message: "the file cannot be read: \(systemReason(errno))")
-            ])
+        func obstacle(_ message: String) -> InvalidConfiguration {
+            InvalidConfiguration([Diagnostic(origin: path, message: message)])
+        }
+        if let reason = obstacleToReading(path) { throw obstacle("the file cannot be read: \(reason)") }
+        // Not stat(2): the members of its structure belong to one C module or another, as the compiler happens to look.
+        let target = URL(filePath: path).resolvingSymlinksInPath().path
+        let attributes: [FileAttributeKey: Any]
+        do {
+            attributes = try FileManager.default.attributesOfItem(atPath: target)
+        } catch {
+            throw obstacle("the file cannot be looked at")
         }
         // A pipe would make the reader wait for whoever writes.
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw InvalidConfiguration([Diagnostic(origin: path, message: "this is not a file")])
-        }
-        #if canImport(Darwin)
-        let modified = status.st_mtimespec
-        #else
-        let modified = status.st_mtim
-        #endif
+        guard attributes[.type] as? FileAttributeType == .typeRegular else { throw obstacle("this is not a file") }
         self.init(
-            device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(truncatingIfNeeded: status.st_ino),
-            size: Int64(status.st_size), seconds: Int64(modified.tv_sec), nanoseconds: Int64(modified.tv_nsec))
+            target: target, inode: attributes[.systemFileNumber] as? UInt64 ?? 0,
+            size: attributes[.size] as? UInt64 ?? 0,
+            modified: attributes[.modificationDate] as? Date ?? .distantPast)
     }
 }

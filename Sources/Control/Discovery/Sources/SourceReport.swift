@@ -86,6 +86,8 @@ package struct DiscoveryEvent: Hashable, Sendable {
         case missed
         /// Endpoints left, and why.
         case expired
+        /// A worker could not reach an endpoint.
+        case unreachable
         /// A look failed, or a part of it.
         case failed
         /// A look went well after one that failed.

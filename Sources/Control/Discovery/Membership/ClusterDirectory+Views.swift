@@ -1,0 +1,158 @@
+import Logging
+import Policy
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+// MARK: What the sources of a cluster say
+
+extension ClusterDirectory {
+    func key(of source: DiscoverySource, in rule: ClusterRule) -> SourceKey? {
+        SourceKey(source, rules: rule.answers.applied(to: configuration.dns.answers))
+    }
+
+    func keys(of rule: ClusterRule) -> [SourceKey] {
+        rule.discover.compactMap { key(of: $0, in: rule) }
+    }
+
+    /// What one source says now.
+    struct SourceView {
+        var members: [EndpointAddress: DiscoveredMembers.Member] = [:]
+        /// Of a source that runs and has been looked at.
+        var report: SourceReport?
+        /// Why its last look failed.
+        var failure: String?
+        var isPending = false
+
+        /// Whether its members, if any, are those of a good answer.
+        var hasSucceeded: Bool {
+            if let report { report.lastSuccess != nil } else { !isPending && failure == nil }
+        }
+    }
+
+    func view(of source: DiscoverySource, in rule: ClusterRule) -> SourceView {
+        var view = SourceView()
+        if case .fixed(let addresses) = source {
+            for address in addresses { view.members[address] = .init(traits: EndpointTraits(), isConfirmed: true) }
+            return view
+        }
+        guard let key = key(of: source, in: rule) else {
+            view.failure = "'\(source)' names no host"
+            return view
+        }
+        guard let report = reports[key] else {
+            view.isPending = true
+            return view
+        }
+        view.report = report
+        view.failure = report.failure
+        for endpoint in report.endpoints {
+            guard let port = endpoint.port ?? source.defaultPort ?? rule.port else {
+                view.failure =
+                    view.failure ?? "\(source) names \(endpoint.host) without a port, and the cluster has none"
+                continue
+            }
+            view.members[EndpointAddress(host: endpoint.host, port: port)] = .init(
+                traits: endpoint.traits, isConfirmed: endpoint.isConfirmed)
+        }
+        return view
+    }
+
+    func members(of source: DiscoverySource, in rule: ClusterRule) -> [EndpointAddress: DiscoveredMembers.Member] {
+        view(of: source, in: rule).members
+    }
+
+    /// Joins what the sources of a cluster say, as the cluster wants it.
+    private func discovered(by rule: ClusterRule, _ views: [SourceView]) -> DiscoveredMembers {
+        var counted = views
+        if rule.combine == .first, let first = views.first(where: { $0.hasSucceeded && !$0.members.isEmpty }) {
+            counted = [first]
+        }
+        var discovered = DiscoveredMembers()
+        for view in counted {
+            for (address, member) in view.members { discovered.add(address, member) }
+        }
+        discovered.isComplete = counted.allSatisfy(\.hasSucceeded)
+        let failures = counted.compactMap(\.failure)
+        if !failures.isEmpty {
+            discovered.resolution = .failed(failures.joined(separator: "; "))
+        } else if counted.contains(where: \.isPending) {
+            discovered.resolution = .pending
+        }
+        return discovered
+    }
+
+    /// - Returns: whether the cluster changed.
+    func update(_ rule: ClusterRule) -> Bool {
+        let views = rule.discover.map { view(of: $0, in: rule) }
+        let change = memberships[rule.name]?.update(
+            settings: rule.settings, discovered: discovered(by: rule, views), now: clock.now())
+        guard let change else { return false }
+        let now = Date()
+        for event in change.events { memberships[rule.name]?.timeline.append(event, source: nil, at: now) }
+        let ttl = views.compactMap(\.report?.ttl).min()
+        if let line = change.membershipLine(ttl: ttl) { logger.info("\(line)") }
+        if let line = change.failureLine { logger.warning("\(line)") }
+        if let line = change.recoveryLine { logger.info("\(line)") }
+        return true
+    }
+
+    // MARK: What is told
+
+    /// Writes events into a cluster's timeline, and the news among them into the log.
+    func note(_ events: [DiscoveryEvent], of source: DiscoverySource?, in cluster: String) {
+        let now = Date()
+        for event in events {
+            let isNews = memberships[cluster]?.timeline.append(event, source: source?.description, at: now) ?? false
+            switch event.kind {
+            case .answer, .expired:
+                if isNews { logger.info("cluster \(cluster): \(event.text)") }
+            case .unreachable:
+                if isNews { logger.warning("cluster \(cluster): \(event.text)") }
+            case .missed:
+                logger.debug("cluster \(cluster): \(event.text)")
+            case .added, .failed, .recovered:
+                // The cluster's own lines say these, for all sources together.
+                break
+            }
+        }
+    }
+
+    /// All clusters in the order of the configuration.
+    package func status() -> [ClusterStatus] {
+        let now = clock.now()
+        return configuration.clusters.compactMap { rule in
+            guard let membership = memberships[rule.name] else { return nil }
+            let cluster = membership.cluster
+            return ClusterStatus(
+                name: cluster.name, settings: cluster.settings, combine: rule.combine, resolution: cluster.resolution,
+                endpoints: cluster.endpoints, traits: cluster.traits, evictions: membership.evictions,
+                sources: rule.discover.map { status(of: $0, in: rule, now: now) })
+        }
+    }
+
+    private func status(of source: DiscoverySource, in rule: ClusterRule, now: Duration) -> SourceStatus {
+        let view = view(of: source, in: rule)
+        let report = view.report
+        return SourceStatus(
+            source: source, addressCount: view.members.count, coverage: report?.coverage, ttl: report?.ttl,
+            lastSuccessAge: report?.lastSuccess.map { now - $0 }, isFailing: view.failure != nil,
+            lastFailure: view.failure ?? report?.lastFailure, answers: report?.answers ?? 0,
+            failures: report?.failures ?? 0)
+    }
+
+    /// The last events of a cluster, the newest last; nil for a cluster that there is not.
+    package func timeline(of cluster: String) -> Timeline? {
+        memberships[cluster]?.timeline
+    }
+}
+
+extension DiscoverySource {
+    /// The port of endpoints for which the source knows none.
+    package var defaultPort: Int? {
+        if case .dns(_, let port) = self { port } else { nil }
+    }
+}
