@@ -61,9 +61,9 @@ struct DiscoverLines: DiscoverView {
             "\(attempt.server?.description ?? "-") \(attempt.type) \(DiscoverWords.outcome(attempt))"
         }
         if !answers.isEmpty { parts.append(answers.joined(separator: ", ")) }
+        parts.append(DiscoverWords.summary(sight))
         let changes = sight.added.map { "+\($0)" } + sight.removed.map { "-\($0)" }
         if !changes.isEmpty { parts.append(changes.joined(separator: " ")) }
-        parts.append(DiscoverWords.summary(sight))
         return parts.joined(separator: "  ") + "\n"
     }
 
