@@ -85,7 +85,8 @@ final class ManualClock: Clock {
 final class FakeTransport: DNSTransport {
     enum Answer {
         case addresses([String], ttl: UInt32)
-        case failure(DNSFailure.Kind)
+        case services([DNSRecord.Service], ttl: UInt32)
+        case failure(DNSFailure.Kind, negativeTTL: UInt32? = nil)
         /// Until the query is cancelled or the transport closed.
         case silence
     }
@@ -93,6 +94,10 @@ final class FakeTransport: DNSTransport {
     private struct State {
         var answers: [String: Answer] = [:]
         var queries: [DNSQuestion] = []
+        var firstServers: [Int] = []
+        /// Questions under way, and the most that ever were.
+        var open = 0
+        var openMost = 0
         var isClosed = false
         var silent: [Int: CheckedContinuation<Void, Never>] = [:]
         var nextID = 0
@@ -106,25 +111,40 @@ final class FakeTransport: DNSTransport {
         state.withLock { $0.answers["\(name) \(type)"] = answer }
     }
 
-    /// How often an A record of the name was asked for.
-    func lookups(of name: String) -> Int {
-        state.withLock { $0.queries.count { $0.type == .a && $0.name.description == name } }
+    /// How often a record of the name was asked for.
+    func lookups(of name: String, _ type: DNSRecordType = .a) -> Int {
+        state.withLock { $0.queries.count { $0.type == type && $0.name.description == name } }
     }
+
+    /// How far the order of the servers was turned, by question.
+    var firstServers: [Int] { state.withLock { $0.firstServers } }
+
+    /// The most questions that were under way at a time.
+    var openMost: Int { state.withLock { $0.openMost } }
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
     func query(name: DNSName, type: DNSRecordType, firstServer: Int) async -> DNSReply {
-        DNSReply(await answer(name: name, type: type))
+        state.withLock { state in
+            state.firstServers.append(firstServer)
+            state.open += 1
+            state.openMost = max(state.openMost, state.open)
+        }
+        let result = await answer(name: name, type: type)
+        state.withLock { $0.open -= 1 }
+        return DNSReply(
+            result,
+            attempts: [DNSAttempt(name: name, type: type, server: Self.server, result: result, elapsed: .zero)])
     }
 
     private func answer(name: DNSName, type: DNSRecordType) async -> Result<DNSAnswer, DNSFailure> {
-        func failure(_ kind: DNSFailure.Kind) -> Result<DNSAnswer, DNSFailure> {
-            .failure(DNSFailure(kind, name: name.description, server: Self.server))
+        func failure(_ kind: DNSFailure.Kind, negativeTTL: UInt32? = nil) -> Result<DNSAnswer, DNSFailure> {
+            .failure(DNSFailure(kind, name: name.description, server: Self.server, negativeTTL: negativeTTL))
         }
         let (answer, id) = state.withLock { state in
             state.queries.append(DNSQuestion(name: name, type: type))
             state.nextID += 1
-            return (state.answers["\(name) \(type)"] ?? .failure(type == .a ? .nameError : .noData), state.nextID)
+            return (state.answers["\(name) \(type)"] ?? .failure(type == .aaaa ? .noData : .nameError), state.nextID)
         }
         switch answer {
         case .addresses(let texts, let ttl):
@@ -132,8 +152,11 @@ final class FakeTransport: DNSTransport {
                 DNSRecord(name: name, type: type, ttl: ttl, data: .address($0))
             }
             return .success(DNSAnswer(records: records, ttl: ttl, server: Self.server))
-        case .failure(let kind):
-            return failure(kind)
+        case .services(let services, let ttl):
+            let records = services.map { DNSRecord(name: name, type: type, ttl: ttl, data: .service($0)) }
+            return .success(DNSAnswer(records: records, ttl: ttl, server: Self.server))
+        case .failure(let kind, let negativeTTL):
+            return failure(kind, negativeTTL: negativeTTL)
         case .silence:
             await withTaskCancellationHandler {
                 await withCheckedContinuation { continuation in

@@ -62,7 +62,7 @@ extension AddressLookup: Lookup {
 
     var isGood: Bool { hasAnswer }
 
-    var wasGivenUp: Bool { [ipv4, ipv6].compactMap(\.self).allSatisfy { $0.failure?.kind == .cancelled } }
+    var wasGivenUp: Bool { [ipv4, ipv6].compactMap(\.self).allSatisfy { $0.isCancelled } }
 }
 
 extension AddressFamily {
@@ -79,6 +79,9 @@ extension Result where Failure == DNSFailure {
     var failure: DNSFailure? {
         if case .failure(let failure) = self { failure } else { nil }
     }
+
+    /// Whether this side gave the query up.
+    var isCancelled: Bool { failure?.kind == .cancelled }
 }
 
 extension DNSFailure {
@@ -89,8 +92,8 @@ extension DNSFailure {
 extension DNSReply {
     fileprivate func replacingCancellation(by failure: DNSFailure) -> DNSReply {
         var reply = self
-        if result.failure?.kind == .cancelled { reply.result = .failure(failure) }
-        for index in reply.attempts.indices where reply.attempts[index].result.failure?.kind == .cancelled {
+        if result.isCancelled { reply.result = .failure(failure) }
+        for index in reply.attempts.indices where reply.attempts[index].result.isCancelled {
             let server = reply.attempts[index].server
             reply.attempts[index].result = .failure(DNSFailure(failure.kind, name: failure.name, server: server))
         }

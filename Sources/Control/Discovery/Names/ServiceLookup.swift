@@ -38,6 +38,6 @@ extension ServiceLookup: Lookup {
 
     /// A target whose question was given up has said nothing, and without it the look is none.
     var wasGivenUp: Bool {
-        services.failure?.kind == .cancelled || targets.values.contains(where: \.wasGivenUp)
+        services.isCancelled || targets.values.contains(where: \.wasGivenUp)
     }
 }
