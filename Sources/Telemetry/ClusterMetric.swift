@@ -19,6 +19,9 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
     case bytesReceived
     case missingGRPCStatus
     case cancelledByCaller
+    case probes
+    case verificationFailures
+    case darkConnections
 
     package var descriptor: MetricDescriptor {
         switch self {
@@ -58,6 +61,16 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
             .counter("ekiden_grpc_missing_status_total", "gRPC responses that ended without a grpc-status.")
         case .cancelledByCaller:
             .counter("ekiden_cancelled_total", "Exchanges that the caller cancelled or left.")
+        case .probes:
+            .counter("ekiden_upstream_probes_total", "Tries of unreachable endpoints, by connections without streams.")
+        case .verificationFailures:
+            .counter(
+                "ekiden_upstream_verification_failures_total",
+                "New connections given up because the task did not say that it serves the cluster's service.")
+        case .darkConnections:
+            .counter(
+                "ekiden_upstream_dark_connections_total",
+                "Times that a task stopped acknowledging what a connection sent it.")
         }
     }
 

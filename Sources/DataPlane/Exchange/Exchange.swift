@@ -285,11 +285,23 @@ final class Exchange {
             tried.insert(endpoint)
             endpoint.failuresTotal.add(1, ordering: .relaxed)
         }
-        guard let pool, unsentAttempts < pool.cluster.settings.maxConnectAttempts, tryElsewhere(pool) else {
+        guard let pool, mayConnectAgain(pool.cluster, failure), tryElsewhere(pool) else {
             fail(failure)
             return
         }
         pool.count(.replaysUnsent)
+    }
+
+    /// Whether another endpoint may be tried after attempts of which nothing was written. Their number is limited; but
+    /// tasks that are gone must not fail a call that others would serve, so that further ones are tried while there is
+    /// time and there are any that nobody failed to reach.
+    private func mayConnectAgain(_ cluster: Cluster, _ failure: Failure) -> Bool {
+        let limit = cluster.settings.maxConnectAttempts
+        if unsentAttempts < limit { return true }
+        guard failure.kind == .connectFailure,
+            worker.turn.now - startedAt < cluster.settings.connectTimeout.nanoseconds * Int64(limit)
+        else { return false }
+        return cluster.endpoints.contains { !$0.isUnreachable && !tried.contains($0) }
     }
 
     /// The exchange was taken off an endpoint that left the set before anything was written; it counts as no attempt.

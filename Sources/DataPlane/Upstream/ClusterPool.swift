@@ -73,7 +73,10 @@ final class ClusterPool {
             exchange.fail(noEndpoint)
             return
         }
-        guard let ticket = admitPending(exchange, to: waiting, patience: patience) else { return }
+        guard let ticket = admitPending(exchange, to: waiting, patience: patience) else {
+            exchange.fail(queueIsFull)
+            return
+        }
         exchange.ticket = ticket
         let timer = noEndpointTimer ?? WheelTimer { [unowned self] in giveUpWaiting() }
         noEndpointTimer = timer
@@ -86,17 +89,19 @@ final class ClusterPool {
         if let next = waiting.nextDeadline, let noEndpointTimer { worker.timers.arm(noEndpointTimer, at: next) }
     }
 
-    /// A place in a queue of this cluster, or nil when there is none; then the exchange was answered.
+    /// A place in a queue of this cluster, or nil when there is none.
     func admitPending(_ exchange: Exchange, to queue: PendingQueue, patience: Int64) -> PendingTicket? {
         guard pendingCount < cluster.settings.maxPendingStreams else {
             count(.pendingOverflow)
-            exchange.fail(
-                Failure(
-                    .circuitOpen,
-                    "\(pendingCount) streams wait for cluster \(cluster.name) already, the limit is reached"))
             return nil
         }
         return queue.append(exchange, cluster: self, deadline: worker.turn.now + patience)
+    }
+
+    /// Why a stream found no place in a queue.
+    var queueIsFull: Failure {
+        Failure(
+            .circuitOpen, "\(pendingCount) streams wait for cluster \(cluster.name) already, the limit is reached")
     }
 
     func notePending(_ change: Int) {

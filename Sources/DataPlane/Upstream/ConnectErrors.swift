@@ -1,11 +1,28 @@
+import NIOCore
+import NIOPosix
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
 
-/// What an errno of `connect` means to somebody who runs tasks.
+/// What a failed `connect` means to somebody who runs tasks.
 enum ConnectErrors {
+    /// What NIO's error of a connect comes to: `connection refused`, `no answer within 1.0 s`.
+    static func text(_ error: any Error) -> String {
+        if let error = error as? IOError {
+            text(error.errnoCode)
+        } else if let error = error as? ChannelError, case .connectTimeout(let time) = error {
+            "no answer within \(Double(time.nanoseconds) / 1e9) s"
+        } else if let error = error as? NIOConnectionError, let first = error.connectionErrors.first {
+            text(first.error)
+        } else {
+            "\(error)"
+        }
+    }
+
+    /// What an errno means.
     static func text(_ code: CInt) -> String {
         switch code {
         case ECONNREFUSED: "connection refused"

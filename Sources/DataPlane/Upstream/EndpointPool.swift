@@ -29,7 +29,10 @@ final class EndpointPool {
             if connection.start(exchange) { return }
         }
         guard let ticket = cluster.admitPending(exchange, to: waiting, patience: settings.pendingTimeout.nanoseconds)
-        else { return }
+        else {
+            exchange.attemptUnsent(cluster.queueIsFull, endpoint: endpoint)
+            return
+        }
         exchange.ticket = ticket
         openIfNeeded()
         armPendingTimer(at: ticket.deadline)
@@ -56,11 +59,15 @@ final class EndpointPool {
         connection.connect()
     }
 
-    /// Tries an endpoint that could not be reached, unless another worker does.
+    /// Tries an endpoint that could not be reached by a connection without streams, unless another worker does. What
+    /// the connection comes to is what the endpoint comes to; when it is made it is kept for streams.
     func probe() {
+        if isRetired || connections.contains(where: { $0.isConnecting }) { return }
         let settings = self.settings
-        let lease = settings.connectTimeout.nanoseconds + settings.settingsTimeout.nanoseconds
-        guard !isRetired, endpoint.claimProbe(now: worker.turn.now, lease: lease) else { return }
+        let answers: Int64 = settings.verifyService == nil ? 1 : 2
+        let lease = settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
+        guard endpoint.claimProbe(now: worker.turn.now, lease: lease) else { return }
+        cluster.count(.probes)
         open(asProbe: true)
     }
 
@@ -86,22 +93,40 @@ final class EndpointPool {
         openIfNeeded()
     }
 
-    /// A connection takes no more streams, or is gone. What waits goes on to another connection or endpoint.
-    /// - Parameter failure: why no connection could be made; nil when the connection had been made.
-    func connectionEnded(_ connection: UpstreamConnection, failure: Failure?) {
-        if let failure {
-            let settings = self.settings
-            endpoint.recordUnreachable(
-                now: worker.turn.now, base: settings.connectBackoff.nanoseconds,
-                ceiling: settings.connectBackoffMax.nanoseconds, isProbe: connection.isProbe)
-            cluster.count(.connectFailures)
-            cluster.cluster.state.reportUnreachable(endpoint, failure.message)
-            if !connections.contains(where: { $0 !== connection && $0.isUsable }) {
-                while let exchange = waiting.pop() { exchange.attemptUnsent(failure, endpoint: endpoint) }
-            }
-        } else if !isRetired, !waiting.isEmpty {
-            openIfNeeded()
-        }
+    /// A connection that had been made takes no more streams, or is gone. What waits goes to another one.
+    func connectionEnded(_ connection: UpstreamConnection) {
+        if !isRetired, !waiting.isEmpty { openIfNeeded() }
+    }
+
+    /// No connection could be made. What waits goes to another connection or endpoint.
+    /// - Parameters:
+    ///   - failure: what a caller hears if nobody else is left.
+    ///   - reason: the same without names, for discovery.
+    func connectionFailed(_ connection: UpstreamConnection, _ failure: Failure, reason: String) {
+        cluster.count(.connectFailures)
+        recordUnreachable(reason, isProbe: connection.isProbe)
+        sendAway(from: connection, failure)
+    }
+
+    /// The task does not acknowledge what it is sent on a connection. What waits goes to another connection or
+    /// endpoint.
+    func connectionStalled(_ connection: UpstreamConnection, _ failure: Failure, reason: String) {
+        // Where it is known already, each of several connections sees the same incident.
+        if !endpoint.isUnreachable { recordUnreachable(reason, isProbe: false) }
+        sendAway(from: connection, failure)
+    }
+
+    private func recordUnreachable(_ reason: String, isProbe: Bool) {
+        let settings = self.settings
+        let isNews = endpoint.recordUnreachable(
+            now: worker.turn.now, base: settings.connectBackoff.nanoseconds,
+            ceiling: settings.connectBackoffMax.nanoseconds, isProbe: isProbe)
+        if isNews { cluster.cluster.state.reportUnreachable(endpoint, reason) }
+    }
+
+    private func sendAway(from connection: UpstreamConnection, _ failure: Failure) {
+        if connections.contains(where: { $0 !== connection && $0.isUsable }) { return }
+        while let exchange = waiting.pop() { exchange.attemptUnsent(failure, endpoint: endpoint) }
     }
 
     /// A connection is closed; nothing refers to it any more.
@@ -117,17 +142,19 @@ final class EndpointPool {
         if !timer.isArmed { worker.timers.arm(timer, at: deadline) }
     }
 
+    /// Those whose patience has ended are sent to another endpoint: nothing of them was written.
     private func giveUpWaiting() {
         let now = worker.turn.now
-        let name = endpoint.name
-        while let exchange = waiting.pop(dueBy: now) {
-            exchange.attemptUnsent(
-                Failure(
-                    .circuitOpen,
-                    "no stream slot at \(name) of cluster \(cluster.cluster.name) within "
-                        + "\(settings.pendingTimeout)"),
-                endpoint: endpoint)
-        }
+        let failure = patienceEnded
+        while let exchange = waiting.pop(dueBy: now) { exchange.attemptUnsent(failure, endpoint: endpoint) }
         if let next = waiting.nextDeadline { armPendingTimer(at: next) }
+    }
+
+    private var patienceEnded: Failure {
+        let place = "\(endpoint.name) of cluster \(cluster.cluster.name) within \(settings.pendingTimeout)"
+        // While no connection is made the task is what is missing, and not a slot.
+        return connections.contains { $0.isUsable && !$0.isConnecting }
+            ? Failure(.circuitOpen, "no stream slot at \(place)")
+            : Failure(.connectFailure, "no connection to \(place)")
     }
 }

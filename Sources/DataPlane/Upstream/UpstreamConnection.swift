@@ -1,23 +1,19 @@
 import HTTP2
-import Logging
 import NIOCore
-import NIOPosix
 import Policy
 import Synchronization
 import Telemetry
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
 /// One HTTP/2 connection to a task.
 ///
 /// ```
-///   connecting ──connected──▶ ready ──GOAWAY, ids used up, endpoint left, PING unanswered──▶ draining ──▶ closed
-///        └────────────────── refused, timed out ─────────────────────────────────────────────────────────▶
+///   connecting ──connected──▶ ready ──GOAWAY, ids used up, endpoint left, given up──▶ draining ──▶ closed
+///        └────────────────── refused, timed out ─────────────────────────────────────────────────▶
 /// ```
+/// Ready is not enough for streams: the task has to have *proven* itself, by its SETTINGS and, where the cluster asks
+/// for it, by serving the service (``ServiceVerification``); and it has to acknowledge what it is sent
+/// (``ConnectionWatch``). What the task says is heard in the extension for ``HTTP2/SessionDelegate``.
+///
 /// Confined to its worker's loop.
 final class UpstreamConnection {
     private enum State {
@@ -32,10 +28,10 @@ final class UpstreamConnection {
     let isProbe: Bool
     /// Held, also when the endpoint has left the set: what runs on the connection ends in its pool.
     /// ``EndpointPool/remove(_:)`` undoes the cycle.
-    private let pool: EndpointPool
-    private unowned(unsafe) let worker: Worker
-    private let cluster: ClusterPool
-    private let settings: ClusterSettings
+    let pool: EndpointPool
+    unowned(unsafe) let worker: Worker
+    let cluster: ClusterPool
+    let settings: ClusterSettings
     private var state = State.connecting
     /// Until the connection is closed.
     private var held: Transport?
@@ -43,21 +39,16 @@ final class UpstreamConnection {
     private var transport: Borrowed<Transport>?
     private var session: Session? { held?.session }
     /// Why the streams that are still open get no answer; set before they are swept.
-    private var loss: Failure?
+    private(set) var loss: Failure?
 
+    /// Nil until the connection is made.
     private var watchdog: WheelTimer?
-    private var connectedAt: Int64 = 0
-    private var lastReadAt: Int64 = 0
-    private var idleSince: Int64 = 0
-    /// Since when something was sent to which nothing came back: a task that answers nothing at all is silent from
-    /// here on, however many streams came and went meanwhile.
-    private var awaitingSince: Int64?
+    var watch: ConnectionWatch
+    /// The question after the task's service, while it has no answer.
+    var verification: ServiceVerification?
+    /// Whether the task has said what it takes to send it streams.
+    private(set) var isProven = false
     private var isClosing = false
-    private var pingSentAt: Int64?
-    /// PINGs since the task last sent a HEADERS or DATA frame: more than two anger it (gRFC A8).
-    private var pingsWithoutData = 0
-    private static let pingsWithoutDataMax = 2
-    private static let patientKeepalive: Int64 = 300_000_000_000
 
     /// - Parameter isProbe: whether it is the one try of an unreachable endpoint, claimed with
     ///   ``Policy/Endpoint/claimProbe(now:lease:)``.
@@ -68,73 +59,45 @@ final class UpstreamConnection {
         self.worker = pool.worker
         self.cluster = pool.cluster
         self.settings = pool.settings
+        watch = ConnectionWatch(settings, now: pool.worker.turn.now)
     }
 
     /// Whether it is not known yet how many streams it will take.
-    var isConnecting: Bool { state == .connecting || state == .ready && session?.settingsReceived == false }
+    var isConnecting: Bool { state == .connecting || state == .ready && !isProven }
 
     /// Whether the connection takes streams, now or as soon as it is made.
-    var isUsable: Bool { state == .connecting || state == .ready }
+    var isUsable: Bool { state == .connecting || state == .ready && !watch.isStalled }
 
     /// Whether a stream can start on it now.
     var hasSlot: Bool {
         // A task says in its SETTINGS how many streams it takes, and says it first of all (RFC 9113, 3.4); more than
         // that would be reset, by some servers with a code that callers do not survive.
-        guard state == .ready, let session, session.settingsReceived else { return false }
+        guard state == .ready, isProven, !watch.isStalled, let session else { return false }
         return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
     }
 
     // MARK: Connecting
 
     func connect() {
-        let address: SocketAddress
-        do {
-            address = try SocketAddress(ipAddress: endpoint.address.host, port: endpoint.address.port)
-        } catch {
-            state = .closed
-            let failure = Failure(.connectFailure, "\(endpoint.name) is no address to connect to: \(error)")
-            pool.connectionEnded(self, failure: failure)
-            pool.remove(self)
-            return
-        }
-        let limits = settings.limits
-        var sessionSettings = SessionSettings(limits)
+        var sessionSettings = SessionSettings(settings.limits)
         sessionSettings.maxConcurrentStreams = settings.maxStreamsPerConnection
         let session = Session(role: .client, settings: sessionSettings, blocks: worker.blocks, delegate: self)
         let transport = Transport(session: session, turn: worker.turn, owner: self, speaksFirst: true)
         held = transport
         self.transport = Borrowed(transport)
-
-        let bound = NIOLoopBound(self, eventLoop: worker.eventLoop)
-        var bootstrap = ClientBootstrap(group: worker.eventLoop)
-            .connectTimeout(.nanoseconds(settings.connectTimeout.nanoseconds))
-            .channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.maxMessagesPerRead, value: 4)
-            .channelOption(.recvAllocator, value: ReadBuffers.allocator)
-            .channelOption(.writeBufferWaterMark, value: ReadBuffers.writeWaterMark)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let transport = bound.value.held {
-                        try channel.pipeline.syncOperations.addHandler(transport)
-                    }
-                }
+        do {
+            let bound = NIOLoopBound(self, eventLoop: worker.eventLoop)
+            try TaskSocket.connect(
+                transport, to: endpoint.address, settings: settings, eventLoop: worker.eventLoop
+            ).whenComplete { result in
+                bound.value.connected(result)
             }
-        #if os(Linux)
-        // A task that went dark with its host: no acknowledgement for this long ends the connection.
-        bootstrap = bootstrap.channelOption(
-            ChannelOptions.Types.SocketOption(
-                level: .tcp, name: NIOBSDSocket.Option(rawValue: CInt(TCP_USER_TIMEOUT))),
-            value: Self.userTimeoutMilliseconds)
-        #endif
-        bootstrap.connect(to: address).whenComplete { result in
-            bound.value.connected(result.map { _ in () })
+        } catch {
+            connected(.failure(error))
         }
     }
 
-    private static let userTimeoutMilliseconds: Int = 5_000
-
-    private func connected(_ result: Result<Void, any Error>) {
+    private func connected(_ result: Result<any Channel, any Error>) {
         switch result {
         case .success:
             guard state == .connecting else {
@@ -144,40 +107,78 @@ final class UpstreamConnection {
             }
             state = .ready
             let now = worker.turn.now
-            connectedAt = now
-            lastReadAt = now
-            idleSince = now
+            watch = ConnectionWatch(settings, now: now)
             endpoint.connections.add(1, ordering: .relaxed)
             cluster.count(.connections)
             cluster.count(.connectionsActive)
-            watchdog = WheelTimer { [unowned self] in check() }
+            watchdog = WheelTimer { [unowned self] in look() }
             armWatchdog(now)
             held?.markDirty()
-            pool.slotsAvailable(on: self)
         case .failure(let error):
             let wasConnecting = state == .connecting
             state = .closed
             held?.abandon()
             held = nil
             transport = nil
-            if wasConnecting { pool.connectionEnded(self, failure: connectFailure(error)) }
+            if wasConnecting {
+                let reason = ConnectErrors.text(error)
+                let message = "cannot connect to \(endpoint.name) of cluster \(cluster.cluster.name): \(reason)"
+                pool.connectionFailed(self, Failure(.connectFailure, message), reason: reason)
+            }
             pool.remove(self)
         }
     }
 
-    private func connectFailure(_ error: any Error) -> Failure {
-        let reason: String
-        if let error = error as? IOError {
-            reason = ConnectErrors.text(error.errnoCode)
-        } else if let error = error as? ChannelError, case .connectTimeout(let time) = error {
-            reason = "no answer within \(Double(time.nanoseconds) / 1e9) s"
-        } else if let error = error as? NIOConnectionError, let first = error.connectionErrors.first {
-            return connectFailure(first.error)
-        } else {
-            reason = "\(error)"
+    // MARK: Proof
+
+    /// The task's SETTINGS are here, the first or later ones.
+    func settingsArrived() {
+        if isProven {
+            if state == .ready { pool.slotsAvailable(on: self) }
+        } else if verification == nil {
+            if let service = settings.verifyService { verify(service) } else { prove() }
         }
-        return Failure(
-            .connectFailure, "cannot connect to \(endpoint.name) of cluster \(cluster.cluster.name): \(reason)")
+    }
+
+    private func verify(_ service: String) {
+        guard state == .ready, let session else { return }
+        let verification = ServiceVerification(service: service)
+        let headers = worker.blocks.take()
+        verification.writeHead(
+            to: headers, authority: endpoint.name, timeout: settings.settingsTimeout.nanoseconds)
+        let body = BodyQueue()
+        body.append(ByteBuffer(bytes: verification.message))
+        body.finish()
+        self.verification = verification
+        watch.noteVerification(now: worker.turn.now)
+        // Without an owner, which tells it from the streams of exchanges.
+        guard session.submitRequest(headers, body: body, owner: nil) != nil else {
+            beginDraining(Failure(.connectFailure, "takes no stream"))
+            return
+        }
+        held?.markDirty()
+    }
+
+    /// The stream of the verification is gone.
+    func verificationEnded(_ verdict: ServiceVerification.Verdict) {
+        guard let service = verification?.service, state == .ready || state == .draining else { return }
+        switch verdict {
+        case .serving:
+            verification = nil
+            prove()
+            if state == .draining { closeIfDone() }
+        case .refused(let answer):
+            beginDraining(
+                Failure(.connectFailure, "does not serve \(service.isEmpty ? "anything" : service) (\(answer))"))
+            closeIfDone()
+        }
+    }
+
+    private func prove() {
+        isProven = true
+        watch.noteReady()
+        endpoint.recordReached()
+        if state == .ready { pool.slotsAvailable(on: self) }
     }
 
     // MARK: Streams
@@ -196,9 +197,19 @@ final class UpstreamConnection {
         endpoint.streamsTotal.add(1, ordering: .relaxed)
         cluster.count(.streamsActive)
         exchange.attemptBegan(on: stream, of: self, endpoint: endpoint)
-        if awaitingSince == nil { awaitingSince = worker.turn.now }
+        watch.noteStart()
         held?.markDirty()
         return true
+    }
+
+    /// A stream is gone: its place is free.
+    func streamEnded(_ session: Session) {
+        if session.streamCount == 0 { watch.noteIdle(now: worker.turn.now) }
+        if state == .ready {
+            pool.slotsAvailable(on: self)
+        } else {
+            closeIfDone()
+        }
     }
 
     func resumeBody(_ stream: Stream) {
@@ -235,13 +246,22 @@ final class UpstreamConnection {
         beginDraining()
     }
 
-    /// - Parameter failure: why no stream can go to the endpoint at all; nil when it works and only this connection
-    ///   ends.
-    private func beginDraining(_ failure: Failure? = nil) {
+    /// - Parameter loss: why, in words that follow the endpoint's name. On a connection that has not proven itself it
+    ///   is the reason why the endpoint cannot be reached; nil where that is not the task's doing.
+    func beginDraining(_ loss: Failure? = nil) {
         guard state == .ready else { return }
         state = .draining
-        pool.connectionEnded(self, failure: failure)
+        tellPool(loss)
         closeIfDone()
+    }
+
+    private func tellPool(_ loss: Failure?) {
+        guard let loss, !isProven else {
+            pool.connectionEnded(self)
+            return
+        }
+        if verification != nil { cluster.count(.verificationFailures) }
+        pool.connectionFailed(self, connectFailure(loss), reason: loss.message)
     }
 
     private func closeIfDone() {
@@ -254,7 +274,7 @@ final class UpstreamConnection {
     /// Gives the connection up: its streams get `failure`.
     private func lose(_ failure: Failure) {
         loss = loss ?? failure
-        beginDraining(session?.settingsReceived == true ? nil : connectFailure(failure))
+        beginDraining(failure)
         held?.closeNow()
     }
 
@@ -264,181 +284,81 @@ final class UpstreamConnection {
         if let code = session?.goAwaySent, code != .noError {
             return Failure(.upstreamProtocolError, "broke HTTP/2 (\(code))")
         }
+        if let verification {
+            return Failure(.connectionLost, "closed the connection when asked for \(verification.service)")
+        }
         return Failure(.connectionLost, "closed the connection before the response was complete")
     }
 
-    /// A loss before the task has said a word of HTTP/2 is a connect that failed; with the names that its message
-    /// lacks.
-    private func connectFailure(_ loss: Failure) -> Failure {
+    /// A loss before anything of a request was written is a connect that failed; with the names that its message lacks.
+    func connectFailure(_ loss: Failure) -> Failure {
         Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)")
     }
 
     // MARK: Watching
 
     /// Looks whether the task still lives; arms itself for the next look.
-    private func check() {
-        guard let session, state == .ready || state == .draining else { return }
+    private func look() {
         let now = worker.turn.now
-        if !session.settingsReceived, now - connectedAt >= settings.settingsTimeout.nanoseconds {
-            lose(Failure(.connectFailure, "accepted the connection but sent no SETTINGS"))
-            return
-        }
-        if let pingSentAt {
-            if lastReadAt > pingSentAt {
-                self.pingSentAt = nil
-            } else if now - pingSentAt >= settings.keepaliveTimeout.nanoseconds {
-                cluster.count(.keepaliveTimeouts)
-                lose(Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)"))
+        while state == .ready || state == .draining, let held {
+            switch watch.look(now: now, streams: held.session.streamCount) {
+            case .none:
+                armWatchdog(now)
                 return
+            case .askKernel:
+                if !follow(watch.hear(TaskSocket.facts(of: held.channel), now: now), held) { return }
+            case let action:
+                if !follow(action, held) { return }
             }
-        } else if let since = silentSince {
-            if now - since >= keepaliveInterval {
-                session.ping()
-                pingSentAt = now
-                pingsWithoutData += 1
-                held?.markDirty()
-            }
-        } else if now - idleSince >= settings.idleTimeout.nanoseconds {
-            beginDraining()
-            return
         }
-        armWatchdog(now)
     }
 
-    /// Since when the task has been silent although it should speak; nil on a connection at rest.
-    private var silentSince: Int64? {
-        awaitingSince ?? (session?.streamCount ?? 0 > 0 ? lastReadAt : nil)
+    /// - Returns: whether the connection goes on.
+    private func follow(_ action: ConnectionWatch.Action, _ held: Transport) -> Bool {
+        switch action {
+        case .none, .askKernel:
+            break
+        case .ping:
+            held.session.ping()
+            held.markDirty()
+        case .stall:
+            cluster.count(.darkConnections)
+            let loss = Failure(.connectionLost, "does not acknowledge what it is sent")
+            pool.connectionStalled(self, connectFailure(loss), reason: loss.message)
+        case .resume:
+            endpoint.recordReached()
+            if state == .ready { pool.slotsAvailable(on: self) }
+        case .lose(let reason):
+            lose(failure(reason))
+            return false
+        case .idle:
+            beginDraining()
+            return false
+        }
+        return true
     }
 
-    private var keepaliveInterval: Int64 {
-        pingsWithoutData < Self.pingsWithoutDataMax ? settings.keepaliveInterval.nanoseconds : Self.patientKeepalive
+    private func failure(_ loss: ConnectionWatch.Loss) -> Failure {
+        switch loss {
+        case .noSettings:
+            return Failure(.connectFailure, "accepted the connection but sent no SETTINGS")
+        case .notVerified:
+            return Failure(
+                .connectFailure,
+                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.service ?? "-")")
+        case .pingUnanswered:
+            cluster.count(.keepaliveTimeouts)
+            return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)")
+        case .unacknowledged:
+            return Failure(
+                .connectionLost,
+                "is gone: it has not acknowledged what it was sent for \(settings.darkTimeout)")
+        }
     }
 
     private func armWatchdog(_ now: Int64) {
         guard let watchdog, let session else { return }
-        var next: Int64
-        if let pingSentAt {
-            next = pingSentAt + settings.keepaliveTimeout.nanoseconds
-        } else if let since = silentSince {
-            next = since + keepaliveInterval
-        } else {
-            // A stream that starts meanwhile is looked at with the keepalive's delay at most.
-            next = min(idleSince + settings.idleTimeout.nanoseconds, now + keepaliveInterval)
-        }
-        if !session.settingsReceived { next = min(next, connectedAt + settings.settingsTimeout.nanoseconds) }
-        worker.timers.arm(watchdog, at: max(next, now + 1_000_000))
-    }
-}
-
-// MARK: - Session
-
-extension UpstreamConnection: SessionDelegate {
-    /// The exchange that owns a stream. Only exchanges own streams of this session.
-    @inline(__always)
-    private func withExchange(_ stream: Stream, _ body: (Exchange) -> Void) {
-        stream.uncountedOwner?._withUnsafeGuaranteedRef { body(unsafeDowncast($0, to: Exchange.self)) }
-    }
-
-    func session(
-        _ session: Session, didReceive headers: HeaderBlock, kind: HeaderKind, on stream: Stream, endStream: Bool
-    ) {
-        pingsWithoutData = 0
-        if stream.uncountedOwner == nil { worker.blocks.give(headers) }
-        withExchange(stream) { exchange in
-            switch kind {
-            case .informational: exchange.receiveInformational(headers)
-            case .head: exchange.receiveHead(headers, endStream: endStream)
-            case .trailers: exchange.receiveResponseEnd(trailers: headers)
-            }
-        }
-    }
-
-    func session(_ session: Session, didReceiveData count: Int, on stream: Stream) {
-        pingsWithoutData = 0
-        session.creditConnection(count)
-        withExchange(stream) { $0.receiveResponseData(count, from: session) }
-    }
-
-    func session(_ session: Session, didReceiveEndOf stream: Stream) {
-        withExchange(stream) { $0.receiveResponseEnd(trailers: nil) }
-    }
-
-    func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: Stream) {
-        cluster.count(.resetsReceived)
-    }
-
-    func session(_ session: Session, didSendData count: Int, on stream: Stream) {
-        withExchange(stream) { $0.upstreamSent(count) }
-    }
-
-    func session(_ session: Session, didSendHeadersOn stream: Stream) {}
-
-    func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {
-        endpoint.activeStreams.subtract(1, ordering: .relaxed)
-        cluster.count(.streamsActive, -1)
-        withExchange(stream) { $0.upstreamClosed(closing(of: stream, code, session)) }
-        if session.streamCount == 0 { idleSince = worker.turn.now }
-        if state == .ready {
-            pool.slotsAvailable(on: self)
-        } else {
-            closeIfDone()
-        }
-    }
-
-    private func closing(of stream: Stream, _ code: ErrorCode, _ session: Session) -> UpstreamClosing {
-        if stream.remoteEnded { return .completed }
-        if let loss {
-            if !stream.headersSent {
-                return .unsent(connectFailure(loss))
-            }
-            if !session.settingsReceived {
-                // SETTINGS is the first thing an HTTP/2 server sends: this one has processed nothing.
-                return .unsent(connectFailure(loss))
-            }
-            return .failed(loss)
-        }
-        if stream.resetByUs { return .completed }
-        let refusal = Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) refused the stream")
-        if let reset = stream.resetByPeer {
-            return reset == .refusedStream ? .refused(refusal) : .reset(reset)
-        }
-        if code == .refusedStream {
-            // The library closes what is above GOAWAY's last id, and what it could not send after a GOAWAY.
-            return stream.headersSent ? .refused(refusal) : .unsent(refusal)
-        }
-        if !stream.headersSent { return .unsent(refusal) }
-        if code == .noError { return .completed }
-        return .failed(Failure(.upstreamProtocolError, "sent a malformed response (\(code))"))
-    }
-
-    func sessionDidReceiveSettings(_ session: Session) {
-        endpoint.recordReached()
-        if state == .ready { pool.slotsAvailable(on: self) }
-    }
-
-    func sessionDidReceiveSettingsAck(_ session: Session) {}
-
-    func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {
-        cluster.count(.goAwayReceived)
-        if code != .noError {
-            worker.logger.warning(
-                "task said GOAWAY",
-                metadata: [
-                    "cluster": "\(cluster.cluster.name)", "endpoint": "\(endpoint.name)", "code": "\(code)",
-                    "debug": "\(debug)",
-                ])
-        }
-        beginDraining()
-    }
-
-    func sessionDidReceivePingAck(_ session: Session) {}
-
-    func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {
-        cluster.count(.resetsSent)
-    }
-
-    func sessionIsNearGlitchLimit(_ session: Session) {
-        beginDraining()
+        worker.timers.arm(watchdog, at: watch.nextLook(now: now, streams: session.streamCount))
     }
 }
 
@@ -446,20 +366,23 @@ extension UpstreamConnection: SessionDelegate {
 
 extension UpstreamConnection: TransportOwner {
     func transport(_ transport: Transport, didRead count: Int, now: Int64) {
-        lastReadAt = now
-        awaitingSince = nil
+        watch.noteRead(now: now)
         cluster.count(.bytesReceived, count)
         if state == .draining { closeIfDone() }
     }
 
     func transport(_ transport: Transport, didWrite count: Int) {
         cluster.count(.bytesSent, count)
+        if watch.isUnverified { return }
+        let now = worker.turn.now
+        watch.noteSent(now: now)
+        armWatchdog(now)
     }
 
     func transport(_ transport: Transport, didFail error: SessionError) {
         let failure = Failure(.upstreamProtocolError, "broke HTTP/2: \(error)")
         loss = loss ?? failure
-        beginDraining(session?.settingsReceived == true ? nil : connectFailure(failure))
+        beginDraining(failure)
     }
 
     func transportDidClose(_ transport: Transport, error: (any Error)?) {
@@ -468,19 +391,18 @@ extension UpstreamConnection: TransportOwner {
             return
         }
         let wasReady = state == .ready
-        if let watchdog { worker.timers.cancel(watchdog) }
         let lost = loss ?? lossWithoutReason
         loss = lost
-        let hadSpoken = session?.settingsReceived == true
         state = .closed
-        if connectedAt != 0 {
+        if let watchdog {
+            worker.timers.cancel(watchdog)
             endpoint.connections.subtract(1, ordering: .relaxed)
             cluster.count(.connectionsActive, -1)
         }
         session?.sweep(.internalError)
         held = nil
         self.transport = nil
-        if wasReady { pool.connectionEnded(self, failure: hadSpoken ? nil : connectFailure(lost)) }
+        if wasReady { tellPool(lost) }
         pool.remove(self)
     }
 }

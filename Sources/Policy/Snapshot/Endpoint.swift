@@ -64,11 +64,15 @@ package final class Endpoint: Sendable {
     /// - Returns: whether this is news, and not one more sight of the same incident.
     @discardableResult
     package func recordUnreachable(now: Int64, base: Int64, ceiling: Int64, isProbe: Bool = false) -> Bool {
-        // Several workers and streams see one incident: what fails within a pause does not lengthen it.
-        if !isProbe, isCoolingDown(now: now) { return false }
+        // Several workers and streams see one incident: what fails within a pause does not lengthen it, and of those
+        // that see it in the same moment the one that moves the time has seen it.
+        let due = nextTry.load(ordering: .relaxed)
+        guard isProbe || due <= now,
+            nextTry.compareExchange(expected: due, desired: now + min(base, ceiling), ordering: .relaxed).exchanged
+        else { return false }
         let failures = failuresInRow.add(1, ordering: .relaxed).newValue
         let doublings = min(failures - 1, 16)
-        nextTry.store(now + min(base << Int64(doublings), ceiling), ordering: .relaxed)
+        if doublings > 0 { nextTry.store(now + min(base << Int64(doublings), ceiling), ordering: .relaxed) }
         return true
     }
 

@@ -16,9 +16,14 @@ struct RelayBench: Sendable {
     private let settings: ClusterSettings
     private let state: ClusterState
     private let version = Counter()
+    private let unreachable: Reports
 
     private final class Counter: Sendable {
         let value = Atomic<Int>(0)
+    }
+
+    private final class Reports: Sendable {
+        let mutex = Mutex<[String]>([])
     }
 
     static let clusterName = "echo"
@@ -53,8 +58,17 @@ struct RelayBench: Sendable {
         self.registry = registry
         self.port = port
         self.settings = settings
-        state = ClusterState(id: 1)
+        let unreachable = Reports()
+        self.unreachable = unreachable
+        state = ClusterState(
+            id: 1,
+            reportUnreachable: { endpoint, reason in
+                unreachable.mutex.withLock { $0.append("\(endpoint.name) \(reason)") }
+            })
     }
+
+    /// What discovery was told of endpoints that cannot be reached.
+    var reports: [String] { unreachable.mutex.withLock { $0 } }
 
     private func end(_ group: MultiThreadedEventLoopGroup) async {
         await dataPlane.stopListening()

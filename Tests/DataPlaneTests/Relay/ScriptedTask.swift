@@ -57,11 +57,12 @@ final class ScriptedTask: Sendable {
         self.endpoint = endpoint
     }
 
-    static func start(settings: SessionSettings = SessionSettings(), _ script: @escaping Script = echo) async throws
-        -> ScriptedTask
-    {
+    /// - Parameter port: zero for one that is free.
+    static func start(
+        settings: SessionSettings = SessionSettings(), port: Int = 0, _ script: @escaping Script = echo
+    ) async throws -> ScriptedTask {
         let state = Box()
-        return try await start(state) { channel in
+        return try await start(state, port: port) { channel in
             let number = state.mutex.withLock {
                 $0.connections.append(channel)
                 return $0.connections.count
@@ -74,25 +75,28 @@ final class ScriptedTask: Sendable {
     }
 
     /// A task that takes connections and says nothing.
-    static func startMute() async throws -> ScriptedTask {
+    /// - Parameter reads: whether it reads what it is sent.
+    static func startMute(reads: Bool = true) async throws -> ScriptedTask {
         let state = Box()
-        return try await start(state) { channel in
+        return try await start(state, reads: reads) { channel in
             state.mutex.withLock { $0.connections.append(channel) }
             return nil
         }
     }
 
     private static func start(
-        _ state: Box, _ handler: @escaping @Sendable (any Channel) -> Connection?
+        _ state: Box, port: Int = 0, reads: Bool = true,
+        _ handler: @escaping @Sendable (any Channel) -> Connection?
     ) async throws -> ScriptedTask {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: reads)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let handler = handler(channel) { try channel.pipeline.syncOperations.addHandler(handler) }
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: "127.0.0.1", port: port).get()
         return ScriptedTask(
             channel: channel, state: state,
             endpoint: Endpoint(address: EndpointAddress(host: "127.0.0.1", port: channel.localAddress?.port ?? 0)))
@@ -107,6 +111,11 @@ final class ScriptedTask: Sendable {
 
     var requests: [Request] { state.mutex.withLock { $0.requests } }
     var connectionCount: Int { state.mutex.withLock { $0.connections.count } }
+
+    /// Closes the listening socket and lets the connections be.
+    func stopListening() async {
+        try? await channel.close()
+    }
 
     /// Closes the listening socket and all connections.
     func stop() async {
@@ -181,6 +190,16 @@ final class ScriptedTask: Sendable {
 
         func writeRaw(_ bytes: [UInt8]) {
             connection.writeRaw(bytes)
+        }
+
+        /// Goes on after a while, if the connection is still there.
+        func later(_ time: TimeAmount, _ body: @escaping @Sendable (Incoming) -> Void) {
+            guard let loop = connection.context?.eventLoop else { return }
+            let bound = NIOLoopBound(self, eventLoop: loop)
+            let connection = NIOLoopBound(self.connection, eventLoop: loop)
+            loop.scheduleTask(in: time) {
+                if connection.value.session != nil { body(bound.value) }
+            }
         }
 
         func closeConnection() {

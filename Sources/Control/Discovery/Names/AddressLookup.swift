@@ -2,53 +2,98 @@ import DNS
 
 /// The A and the AAAA answer for a name, asked for side by side.
 struct AddressLookup: Sendable {
-    var ipv4: Result<DNSAnswer, DNSFailure>
-    var ipv6: Result<DNSAnswer, DNSFailure>
+    /// Nil for a family that was not asked for.
+    var ipv4: Result<DNSAnswer, DNSFailure>?
+    var ipv6: Result<DNSAnswer, DNSFailure>?
+    /// Every server that was asked, by type and then in order.
+    var attempts: [DNSAttempt] = []
 
-    /// - Parameter patience: how long the slower family may take once the other has answered. A server that drops AAAA
-    ///   must not hold back every A answer for all its tries.
-    static func perform(
-        _ name: DNSName, over transport: any DNSTransport, patience: Duration, clock: DiscoveryClock
-    ) async -> AddressLookup {
+    static func perform(_ name: DNSName, family: AddressFamily, by questioner: Questioner) async -> AddressLookup {
         enum Event: Sendable {
-            case answer(DNSRecordType, Result<DNSAnswer, DNSFailure>)
+            case reply(DNSRecordType, DNSReply)
             case patienceOver
         }
-        let givenUp = Result<DNSAnswer, DNSFailure>.failure(DNSFailure(.timeout, name: name.description))
-        var lookup = AddressLookup(ipv4: givenUp, ipv6: givenUp)
+        let types = family.recordTypes
+        let timeout = DNSFailure(.timeout, name: name.description)
+        var replies: [DNSRecordType: DNSReply] = [:]
         await withTaskGroup(of: Event.self) { group in
-            for type in [DNSRecordType.a, .aaaa] {
-                group.addTask { .answer(type, await transport.query(name: name, type: type, firstServer: 0).result) }
+            for type in types {
+                group.addTask { .reply(type, await questioner.ask(name, type)) }
             }
-            var missing = 2
             for await event in group {
                 switch event {
                 case .patienceOver:
                     group.cancelAll()
-                case .answer(let type, let result):
-                    missing -= 1
+                case .reply(let type, let reply):
                     // Given up by the line above, not by the server and not by a shutdown: that is a timeout.
-                    let wasGivenUp = group.isCancelled && !Task.isCancelled && result.isCancelled
-                    if type == .a, !wasGivenUp { lookup.ipv4 = result }
-                    if type == .aaaa, !wasGivenUp { lookup.ipv6 = result }
-                    if missing == 0 {
+                    let wasGivenUp = group.isCancelled && !Task.isCancelled
+                    replies[type] = wasGivenUp ? reply.replacingCancellation(by: timeout) : reply
+                    if replies.count == types.count {
                         group.cancelAll()
-                    } else if case .success = result {
+                    } else if case .success = reply.result {
                         group.addTask {
-                            try? await clock.sleep(patience)
+                            await questioner.waitPatiently()
                             return .patienceOver
                         }
                     }
                 }
             }
         }
-        return lookup
+        return AddressLookup(
+            ipv4: replies[.a]?.result, ipv6: replies[.aaaa]?.result,
+            attempts: types.flatMap { replies[$0]?.attempts ?? [] })
+    }
+
+    /// What speaks of the name itself. Servers that know nothing of AAAA say all kinds of things when asked for it
+    /// (RFC 4074, 4), so the A question is heard where there is one.
+    private var leading: Result<DNSAnswer, DNSFailure>? { ipv4 ?? ipv6 }
+
+    private var hasAnswer: Bool { ipv4?.failure == nil && ipv4 != nil || ipv6?.failure == nil && ipv6 != nil }
+
+    /// Whether the server said that the name has no addresses: NXDOMAIN, or NODATA for each family.
+    var saysNone: Bool {
+        guard !hasAnswer else { return false }
+        return saysNoName || [ipv4, ipv6].compactMap(\.self).allSatisfy { $0.failure?.saysNone == true }
     }
 }
 
-extension Result<DNSAnswer, DNSFailure> {
-    /// Whether this side gave the query up.
-    var isCancelled: Bool {
-        if case .failure(let failure) = self { failure.kind == .cancelled } else { false }
+extension AddressLookup: Lookup {
+    var saysNoName: Bool { !hasAnswer && leading?.failure?.kind == .nameError }
+
+    var isGood: Bool { hasAnswer }
+
+    var wasGivenUp: Bool { [ipv4, ipv6].compactMap(\.self).allSatisfy { $0.failure?.kind == .cancelled } }
+}
+
+extension AddressFamily {
+    var recordTypes: [DNSRecordType] {
+        switch self {
+        case .both: [.a, .aaaa]
+        case .ipv4: [.a]
+        case .ipv6: [.aaaa]
+        }
+    }
+}
+
+extension Result where Failure == DNSFailure {
+    var failure: DNSFailure? {
+        if case .failure(let failure) = self { failure } else { nil }
+    }
+}
+
+extension DNSFailure {
+    /// NXDOMAIN or NODATA.
+    var saysNone: Bool { kind == .nameError || kind == .noData }
+}
+
+extension DNSReply {
+    fileprivate func replacingCancellation(by failure: DNSFailure) -> DNSReply {
+        var reply = self
+        if result.failure?.kind == .cancelled { reply.result = .failure(failure) }
+        for index in reply.attempts.indices where reply.attempts[index].result.failure?.kind == .cancelled {
+            let server = reply.attempts[index].server
+            reply.attempts[index].result = .failure(DNSFailure(failure.kind, name: failure.name, server: server))
+        }
+        return reply
     }
 }
