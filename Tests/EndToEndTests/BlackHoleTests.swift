@@ -54,7 +54,8 @@ extension EndToEnd {
                     await expect(failures.count <= TestScale.blackHoleRate * 2 / 5 + 5, "\(failures.count) failed")
                     let late = log.filter { $0.start > dark + 3 }
                     let (usual, now) = (before.quantile(0.99), late.quantile(0.99))
-                    await expect(now <= usual * 2 + 0.02, "p99 \(usual) s before, \(now) s after")
+                    // Far below the second that a connect to the dark costs, and above the noise of a shared machine.
+                    await expect(now <= usual * 2 + 0.1, "p99 \(usual) s before, \(now) s after")
                     await expect(late.split[victim] == nil, "an answer out of the dark")
 
                     try await mesh.find(victim, on: hosts)

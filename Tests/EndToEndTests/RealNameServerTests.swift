@@ -31,7 +31,7 @@ extension EndToEnd {
                     try await ekiden.awaitHosts(Array(tasks[1...]), in: name, within: .seconds(10))
                 }
 
-                await server.stop()
+                try await server.stop()
                 try await load.take()
                 let away = try await load.take(for: .seconds(4))
                 for (name, hosts) in zip(names, [Array(tasks[1...]), ["::1"], Array(tasks[1...])]) {
@@ -46,7 +46,7 @@ extension EndToEnd {
                 }
                 let log = try await load.stop()
                 #expect(log.failures.isEmpty, "\(log.story())")
-                await server.stop()
+                try await server.stop()
                 try await ekiden.checkSettled()
             }
         }

@@ -5,7 +5,16 @@ import Synchronization
 final class Dnsmasq: Sendable {
     let port: Int
     private let hosts: URL
-    private let running = Mutex<ChildProcess?>(nil)
+    private let running = Mutex<Running?>(nil)
+
+    private struct Running {
+        var shell: ChildProcess
+        var server: Int32
+    }
+
+    /// Starts the server, says its process, and ends it when our end of stdin closes. It needs a shell around it: it closes
+    /// the descriptors that it inherits, which Foundation takes for its end and then waits for it.
+    private static let script = #""$@" </dev/null & echo $!; cat; kill $!; wait"#
 
     init() throws {
         port = try FreePort.next()
@@ -13,7 +22,7 @@ final class Dnsmasq: Sendable {
     }
 
     deinit {
-        running.withLock { $0 }?.deliver(SIGKILL)
+        running.withLock { $0 }?.shell.closeInput()
         try? FileManager.default.removeItem(at: hosts)
     }
 
@@ -26,32 +35,37 @@ final class Dnsmasq: Sendable {
 
     /// - Parameter services: SRV records, `_grpc._tcp.users.test,target,port`.
     func start(services: [String]) async throws {
-        let child = try ChildProcess(
-            "dnsmasq", try Programs.dnsmasq(),
+        let arguments =
             [
                 "--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--pid-file=", "--no-resolv",
                 "--no-hosts", "--addn-hosts=\(hosts.path)", "--local=/test/", "--local-ttl=1", "--port=\(port)",
                 "--listen-address=127.0.0.1", "--bind-interfaces",
-            ] + services.map { "--srv-host=\($0)" })
-        running.withLock { $0 = child }
+            ] + services.map { "--srv-host=\($0)" }
+        let shell = try ChildProcess(
+            "dnsmasq", URL(fileURLWithPath: "/bin/sh"),
+            ["-c", Self.script, "sh", try Programs.dnsmasq().path] + arguments)
         do {
+            let server = try await shell.output.first("its process") { Int32($0) }
+            running.withLock { $0 = Running(shell: shell, server: server) }
             // It has its sockets before it reads the file.
-            _ = try await child.errors.first(within: .seconds(10), "its hosts") { $0.contains(" read ") ? true : nil }
+            _ = try await shell.errors.first(within: .seconds(10), "its hosts") { $0.contains(" read ") ? true : nil }
         } catch {
-            throw HarnessError("\(error)\n\(child.transcript)")
+            await shell.end()
+            throw HarnessError("\(error)\n\(shell.transcript)")
         }
     }
 
     /// Has it read the hosts again.
     func reload() {
-        running.withLock { $0 }?.deliver(SIGHUP)
+        if let server = running.withLock({ $0 })?.server { kill(server, SIGHUP) }
     }
 
-    func stop() async {
-        let child = running.withLock { running in
+    func stop() async throws {
+        let shell = running.withLock { running in
             defer { running = nil }
-            return running
+            return running?.shell
         }
-        await child?.end()
+        shell?.closeInput()
+        _ = try await shell?.exitCode()
     }
 }
