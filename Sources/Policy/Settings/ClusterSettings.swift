@@ -20,6 +20,14 @@ package struct ClusterSettings: Sendable, Equatable {
     package var keepaliveInterval: Duration = .seconds(10)
     /// A PING without an answer for this long: the connection takes no new streams and is closed.
     package var keepaliveTimeout: Duration = .seconds(5)
+    /// A connection whose task has acknowledged nothing of what it was sent for this long takes no new streams until
+    /// it does again.
+    package var darkAfter: Duration = .seconds(1)
+    /// And after this long it is given up; its streams end as lost.
+    package var darkTimeout: Duration = .seconds(3)
+    /// The gRPC service that a task must say it serves (`grpc.health.v1.Health/Check`) before a connection to it takes
+    /// streams; nil asks nobody, and an empty name asks for the task as a whole.
+    package var verifyService: String?
     /// A connection without streams is closed after this long.
     package var idleTimeout: Duration = .seconds(5 * 60)
     /// Bytes of a request body that are held so that a stream which was certainly not processed can be tried elsewhere.
@@ -29,12 +37,6 @@ package struct ClusterSettings: Sendable, Equatable {
     package var maxRefusedAttempts = 2
     /// The deadline of an exchange whose caller sends none; nil for no deadline.
     package var timeout: Duration?
-    /// The gRPC health service name that a task must serve before a new connection to it takes streams; nil asks nothing.
-    package var verifyService: String?
-    /// Bytes that the task's kernel has not acknowledged for this long: the connection takes no new stream.
-    package var darkAfter: Duration = .seconds(1)
-    /// … and for this long: it is given up.
-    package var darkTimeout: Duration = .seconds(3)
     /// What tasks may do to us.
     package var limits = Limits()
 
