@@ -1,3 +1,4 @@
+import DNS
 import Policy
 import TestSupport
 import Testing
@@ -18,6 +19,31 @@ struct ConfigurationEffectiveTests {
         let loaded = try ConfigurationLoader.load(path: "\(Self.docs)/\(name)", environment: [:]).get()
         #expect(loaded.warnings.isEmpty)
         #expect(try reloaded(loaded.configuration) == loaded.configuration)
+    }
+
+    @Test("the example of every kind of source loads; its file is not there")
+    func discoveryExample() throws {
+        let loaded = try ConfigurationLoader.load(path: "\(Self.docs)/discovery.yaml", environment: [:]).get()
+        #expect(loaded.warnings.count <= 1)
+        #expect(loaded.warnings.allSatisfy { $0.message.hasPrefix("/etc/ekiden/tasks.yaml cannot be read now: ") })
+        #expect(try reloaded(loaded.configuration) == loaded.configuration)
+        let kinds = loaded.configuration.clusters.flatMap(\.discover).map { "\($0)".prefix { $0 != ":" } }
+        #expect(Set(kinds) == ["dns", "srv", "file", "static"])
+        let tasks = try readFile("\(Self.docs)/tasks.yaml", atMost: 1 << 20)
+        #expect(try EndpointFile.parse(bytes: tasks, file: "tasks.yaml").count == 5)
+    }
+
+    @Test("every rule of discovery is printed with its value")
+    func printedRules() throws {
+        let loaded = try configuration(withCluster("dns: {family: ipv4, empty_after: never}"))
+        let text = EffectiveConfiguration.render(loaded)
+        for line in [
+            "    combine: union", "    dns:\n      family: ipv4\n      empty_after: never\n",
+            "    verify_service: off", "    dark_after: 1s", "    dark_timeout: 3s", "  family: both",
+            "  truncation: auto", "  truncated_at: 8", "  empty_after: never", "  search: system", "  ndots: system",
+        ] {
+            #expect(text.contains(line + (line.hasSuffix("\n") ? "" : "\n")), "\(line)")
+        }
     }
 
     @Test("the full example shows every key, with its default")
@@ -56,11 +82,18 @@ struct ConfigurationEffectiveTests {
         #expect(LimitsSchema.fields.map(\.key) == limits)
         let leaves = ConfigurationSchema.fields.flatMap(\.leaves)
         let ownKeys = leaves.filter {
-            $0.hasPrefix("clusters.*.") && !$0.contains(".limits.") && $0 != "clusters.*.port"
+            $0.hasPrefix("clusters.*.") && !$0.contains(".limits.") && !$0.contains(".dns.")
         }
-        // One key for `discover`, one per setting, `limits` aside.
-        #expect(ownKeys.count == Mirror(reflecting: ClusterSettings()).children.count)
-        #expect(leaves.filter { $0.hasPrefix("dns.") }.count == Mirror(reflecting: DNSSettings()).children.count)
+        // One per setting and per property of the rule, those aside that are sections or the mapping's key.
+        let settings = Mirror(reflecting: ClusterSettings()).children.count { $0.label != "limits" }
+        let rule = Mirror(reflecting: ClusterRule(name: "", discover: [])).children
+        #expect(ownKeys.count == settings + rule.count { !["name", "answers", "settings"].contains($0.label) })
+        // The rules for answers are keys of `dns` themselves, and of a cluster's `dns`.
+        let rules = Mirror(reflecting: AnswerRules()).children.count
+        #expect(Mirror(reflecting: AnswerRuleOverrides()).children.count == rules)
+        #expect(leaves.filter { $0.hasPrefix("clusters.*.dns.") }.count == rules)
+        let ofNames = Mirror(reflecting: DNSSettings()).children.count { $0.label != "answers" }
+        #expect(leaves.filter { $0.hasPrefix("dns.") }.count == ofNames + rules)
         #expect(leaves.filter { $0.hasPrefix("drain.") }.count == Mirror(reflecting: DrainSettings()).children.count)
     }
 
@@ -80,6 +113,15 @@ struct ConfigurationEffectiveTests {
         settings.keepaliveInterval = .seconds(61)
         settings.replayBufferBytes = 0
         settings.limits = limits
+        settings.verifyService = "demo.v1.Users"
+        settings.darkAfter = .milliseconds(250)
+        settings.darkTimeout = .milliseconds(251)
+        var answers = AnswerRuleOverrides()
+        answers.family = .ipv6
+        answers.truncatedAt = 2
+        var patient = AnswerRuleOverrides()
+        patient.emptyAfter = .some(nil)
+        patient.truncation = .always
         var configuration = Configuration(
             admin: AdminSettings(listen: .ip(host: "::", port: 9_901), allowRemote: true),
             listeners: [
@@ -97,19 +139,34 @@ struct ConfigurationEffectiveTests {
                 RouteRule(cluster: "#x\\"),
             ],
             clusters: [
-                ClusterRule(name: "null", discover: [.dns(name: "u.local.", port: 1)], settings: settings),
+                ClusterRule(
+                    name: "null", port: 50_051, discover: [.dns(name: "u.local.", port: 1)], answers: answers,
+                    settings: settings),
                 ClusterRule(
                     name: "a.b$c",
                     discover: [
                         .fixed([.init(host: "10.0.0.1", port: 1), .init(host: "fd00::1", port: 65_535)]),
                         .dns(name: "x", port: 2),
+                    ], combine: .first, answers: patient),
+                ClusterRule(
+                    name: "files",
+                    discover: [
+                        .srv(name: "_grpc._tcp.x."), .file(path: "/no/a b$c\"'.yaml"), .file(path: "/no/${X}: #.json"),
                     ]),
                 ClusterRule(name: "#x\\", discover: [.dns(name: "x", port: 2)]),
             ],
             workers: 1_024)
         configuration.dns.servers = [.init(host: "127.0.0.1", port: 5_353), .init(host: "fd00::53", port: 53)]
         configuration.dns.minTTL = .milliseconds(100)
+        configuration.dns.answers.family = .ipv4
+        configuration.dns.answers.truncation = .never
+        configuration.dns.answers.truncatedAt = 1_000
+        configuration.dns.answers.emptyAfter = .seconds(90)
+        configuration.dns.search = [try #require(DNSName("system")), try #require(DNSName("10.demo.local."))]
+        configuration.dns.ndots = 0
         configuration.drain.delay = .zero
+        #expect(try reloaded(configuration) == configuration)
+        configuration.dns.search = []
         #expect(try reloaded(configuration) == configuration)
     }
 

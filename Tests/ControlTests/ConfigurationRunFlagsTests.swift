@@ -42,6 +42,34 @@ struct ConfigurationRunFlagsTests {
         #expect(!RunFlags().filled(from: ["EKIDEN_ADMIN": "x"]).isEmpty)
     }
 
+    @Test(
+        "every kind of upstream makes a cluster",
+        arguments: [
+            ("srv://_grpc._tcp.users", "_grpc._tcp.users", DiscoverySource.srv(name: "_grpc._tcp.users")),
+            ("file:///dev/null", "file", .file(path: "/dev/null")),
+            ("static://10.0.0.1:1", "static", .fixed([.init(host: "10.0.0.1", port: 1)])),
+            ("dns://users.:1", "users.", .dns(name: "users.", port: 1)),
+        ])
+    func upstreams(text: String, cluster: String, source: DiscoverySource) throws {
+        let flags = RunFlags(listen: ":1")
+        let loaded = try flags.configuration(environment: ["EKIDEN_UPSTREAM": text]).get()
+        #expect(loaded.configuration.clusters == [ClusterRule(name: cluster, discover: [source])])
+        #expect(loaded.warnings.isEmpty)
+        #expect(try configuration(EffectiveConfiguration.render(loaded.configuration)) == loaded.configuration)
+    }
+
+    @Test("a file that is not there yet is a warning")
+    func missingFile() throws {
+        let loaded = try RunFlags(listen: ":1", upstream: "file:///no/tasks.yaml").configuration(environment: [:]).get()
+        #expect(
+            loaded.warnings.map { $0.rendered(color: false) } == [
+                """
+                --upstream: warning: /no/tasks.yaml cannot be read now: No such file or directory (the cluster \
+                has none of its endpoints until the file is there)
+                """
+            ])
+    }
+
     @Test("every error names the flag or the variable that it came from")
     func errorOrigins() {
         #expect(

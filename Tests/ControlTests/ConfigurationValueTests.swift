@@ -149,7 +149,7 @@ struct ConfigurationValueTests {
                 "'users.local:1' is not a discovery URL (write dns://name:port or static://address:port)"
             ),
             ("dsn://u:1", "'dsn://u:1': unknown scheme 'dsn' (did you mean 'dns'?)"),
-            ("http://u:1", "'http://u:1': unknown scheme 'http' (expected dns, static)"),
+            ("http://u:1", "'http://u:1': unknown scheme 'http' (expected dns, srv, file, static)"),
             ("dns://u", "'dns://u' has no port (write dns://u:50051)"),
             ("dns://u:0", "'u:0': port '0' is out of range (from 1 to 65535)"),
             ("dns://:1", "'dns://:1' has no name (write dns://name:port)"),

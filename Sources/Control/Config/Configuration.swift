@@ -110,9 +110,10 @@ package struct DNSSettings: Sendable, Equatable {
     package var tries = 3
     /// How answers are read, where a cluster does not say otherwise.
     package var answers = AnswerRules()
-    /// Domains that are tried after a name with few dots; nil takes those of `/etc/resolv.conf`.
+    /// Domains that a name with few dots is looked for in, after the name as it stands; nil takes those of
+    /// `/etc/resolv.conf`.
     package var search: [DNSName]?
-    /// A name with at least this many dots is asked for as it stands first; nil takes `/etc/resolv.conf`'s.
+    /// A name with this many dots is not looked for in ``search``; nil takes the number of `/etc/resolv.conf`.
     package var ndots: Int?
 
     package init() {}

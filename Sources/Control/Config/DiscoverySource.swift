@@ -2,8 +2,8 @@ package import Policy
 
 /// Where a cluster's endpoints come from.
 package enum DiscoverySource: Sendable, Hashable, CustomStringConvertible {
-    /// `dns://name:port`: all A and AAAA records of the name. The name is kept as it was written: one that ends in a dot
-    /// is complete and takes no search domain.
+    /// `dns://name:port`: all A and AAAA records of the name. The name is kept as it was written: one that ends in a
+    /// dot is complete and takes no search domain.
     case dns(name: String, port: Int)
     /// `srv://_grpc._tcp.name`: the SRV records of the name and the addresses of their targets (RFC 2782).
     case srv(name: String)

@@ -248,6 +248,8 @@ extension YAMLComposer {
             case "\t": return "indent with spaces: YAML allows no tabs there"
             case ":" where problem.contains("node content"):
                 return "quote values that begin with ':' inside [ ] and { }"
+            case ":" where index > 0 && source.scalars[index - 1] == "]":
+                return "quote an address that begins with '['"
             case "@", "`", "%": return "quote values that begin with '\(source.scalars[index])'"
             default: break
             }

@@ -2,10 +2,10 @@ import DNS
 import Policy
 
 extension DiscoverySource {
-    /// Parses `dns://name:port` (also `dns:///name:port`), `srv://_grpc._tcp.name`, `file:///etc/ekiden/tasks.yaml` and
-    /// `static://10.0.0.1:9001,10.0.0.2:9001`.
-    /// - Parameter defaultPort: the cluster's `port`, taken where a `dns` or `static` text names none; nil makes that an
-    ///   error.
+    /// Parses `dns://name:port` (also `dns:///name:port`), `srv://_grpc._tcp.name`, `file:///etc/ekiden/tasks.yaml`
+    /// and `static://10.0.0.1:9001,10.0.0.2:9001`.
+    /// - Parameter defaultPort: the cluster's `port`, taken where a `dns` or `static` text names none; nil makes that
+    ///   an error.
     package init(parsing text: String, defaultPort: Int? = nil) throws(ValueSyntaxError) {
         guard let separator = text.firstRange(of: "://") else {
             throw ValueSyntaxError("\(quoted(text)) is not a discovery URL", hint: Self.hintForBare(text))

@@ -143,7 +143,10 @@ extension ValueSyntax<EndpointHost> {
 }
 
 extension ValueSyntax<String> {
-    fileprivate static let text = ValueSyntax("a text") { (text) throws(ValueSyntaxError) in text } render: {
+    /// Any text.
+    fileprivate static let text = ValueSyntax("a text") { (text) throws(ValueSyntaxError) in
+        text
+    } render: {
         yamlText($0)
     }
 }
