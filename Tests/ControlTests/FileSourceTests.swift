@@ -219,6 +219,21 @@ struct FileSourceTests {
         }
     }
 
+    @Test("the very file that was gone recovers when it is back")
+    func back() async throws {
+        let stage = try Stage(clock)
+        try stage.write("- 10.0.0.1:1\n")
+        try await stage.run {
+            try stage.move("tasks.yaml", to: "away")
+            await stage.look()
+            #expect(stage.last.failure != nil)
+            try stage.move("away", to: "tasks.yaml")
+            await stage.look(2)
+            #expect(stage.last.failure == nil)
+            #expect(stage.reports.count == 3)
+        }
+    }
+
     @Test("a file that is not there at the start is told, and taken when it comes")
     func missingAtStart() async throws {
         let stage = try Stage(clock)
