@@ -48,6 +48,18 @@ package struct DNSName: Hashable, Sendable {
         return count
     }
 
+    /// Whether all labels are made of letters, digits, hyphens and underscores, and there is one at least: what
+    /// ``init(_:)`` takes. Names out of messages may hold any byte.
+    package var isHostName: Bool {
+        var position = 0
+        while wire[position] != 0 {
+            let end = position + 1 + Int(wire[position])
+            guard wire[(position + 1)..<end].allSatisfy(Self.isHostNameByte) else { return false }
+            position = end
+        }
+        return position > 0
+    }
+
     /// Whether this name is `zone` itself or below it.
     package func isWithin(_ zone: DNSName) -> Bool {
         var tail = wire[...]

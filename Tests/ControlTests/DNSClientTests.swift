@@ -109,15 +109,17 @@ struct DNSClientTests {
     @Test("a silent server is asked as often as configured, then it is a timeout")
     func timeout() async throws {
         let server = try await DNSTestServer { _, _ in nil }
-        let result = try await withClient(settings(server.port, timeout: .milliseconds(20), tries: 3), server) {
-            client in
-            await client.query(name: users, type: .a, firstServer: 0).result
+        let (reply, questions) = try await withClient(
+            settings(server.port, timeout: .milliseconds(20), tries: 3), server
+        ) { client in
+            let reply = await client.query(name: users, type: .a, firstServer: 0)
+            // A busy server reads its datagrams after the client has given up.
+            return (reply, await server.questions(atLeast: 3))
         }
-        #expect(
-            result
-                == .failure(
-                    DNSFailure(.timeout, name: "users.local", server: .init(host: "127.0.0.1", port: server.port))))
-        #expect(server.questions.count == 3)
+        let expected = DNSFailure(.timeout, name: "users.local", server: .init(host: "127.0.0.1", port: server.port))
+        #expect(reply.result == .failure(expected))
+        #expect(reply.attempts.map(\.result) == Array(repeating: .failure(expected), count: 3))
+        #expect(questions.count == 3)
     }
 
     @Test("a lost packet costs a timeout, not the answer")
@@ -130,7 +132,8 @@ struct DNSClientTests {
             }
             return isFirst ? nil : addresses(query, [0x7F00_0002])
         }
-        let answer = try await withClient(settings(server.port, timeout: .milliseconds(200), tries: 3), server) {
+        // Tries for a server that is slow because the machine is busy; one timeout is what the packet costs.
+        let answer = try await withClient(settings(server.port, timeout: .milliseconds(200), tries: 100), server) {
             client in
             try await client.query(name: users, type: .a, firstServer: 0).result.get()
         }
@@ -161,7 +164,8 @@ struct DNSClientTests {
         let result = try await withClient(settings(server.port, timeout: .milliseconds(50)), server) { client in
             await client.query(name: users, type: .a, firstServer: 0).result
         }
-        #expect(throws: DNSFailure.self) { try result.get() }
+        let expected = DNSFailure(.timeout, name: "users.local", server: .init(host: "127.0.0.1", port: server.port))
+        #expect(result == .failure(expected))
     }
 
     @Test("many queries at a time each get their own answer")
@@ -222,6 +226,6 @@ struct DNSClientTests {
 
     @Test("without configured servers those of the system are asked")
     func systemServers() throws {
-        #expect(try !AresChannel.systemServers().isEmpty)
+        #expect(try !SystemResolver.read().servers.isEmpty)
     }
 }

@@ -8,32 +8,58 @@ import Synchronization
 /// A name server on 127.0.0.1 whose answers are a closure; UDP and TCP on the same port.
 final class DNSTestServer: Sendable {
     enum Transport: Sendable { case udp, tcp }
-    typealias Answer = @Sendable (DNSMessage, Transport) -> DNSMessage?
+
+    /// What the server sends back, one after another.
+    enum Reply: Sendable {
+        case message(DNSMessage)
+        case bytes([UInt8])
+        /// A datagram from another port than the one that was asked.
+        case fromElsewhere(DNSMessage)
+        /// TCP only: the announced length, fewer bytes, then the end of the connection.
+        case brokenOff(announced: UInt16, [UInt8])
+    }
+
+    typealias Answer = @Sendable (DNSMessage, Transport) -> [Reply]
 
     private let udp: any Channel
     private let tcp: any Channel
+    private let elsewhere: any Channel
     private let log = QuestionLog()
 
     let port: Int
 
     /// Questions so far, in order.
-    var questions: [DNSQuestion] { log.questions.withLock { $0 } }
+    var questions: [DNSQuestion] { log.questions }
 
-    init(answer: @escaping Answer) async throws {
+    /// Waits until that many questions have come: a client that is done may have asked more than was read yet.
+    func questions(atLeast count: Int) async -> [DNSQuestion] {
+        await log.wait(for: count)
+        return log.questions
+    }
+
+    convenience init(answer: @escaping @Sendable (DNSMessage, Transport) -> DNSMessage?) async throws {
+        try await self.init { query, transport in answer(query, transport).map { [.message($0)] } ?? [] }
+    }
+
+    init(replies: @escaping Answer) async throws {
         let log = log
-        let datagrams = DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let elsewhere = try await DatagramBootstrap(group: loop).bind(host: "127.0.0.1", port: 0).get()
+        let datagrams = DatagramBootstrap(group: loop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(DatagramAnswerer(answer: answer, log: log))
+                    try channel.pipeline.syncOperations.addHandler(
+                        DatagramAnswerer(replies: replies, log: log, elsewhere: elsewhere))
                 }
             }
-        let streams = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let streams = ServerBootstrap(group: loop)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(StreamAnswerer(answer: answer, log: log))
+                    try channel.pipeline.syncOperations.addHandler(StreamAnswerer(replies: replies, log: log))
                 }
             }
         (udp, tcp) = try await Self.bind(datagrams, streams)
+        self.elsewhere = elsewhere
         port = udp.localAddress?.port ?? 0
     }
 
@@ -54,17 +80,44 @@ final class DNSTestServer: Sendable {
         }
     }
 
-    func close() async throws {
-        try await udp.close()
+    /// From here on nobody listens on TCP.
+    func closeTCP() async throws {
         try await tcp.close()
+    }
+
+    func close() async throws {
+        for channel in [udp, tcp, elsewhere] where channel.isActive { try await channel.close() }
     }
 }
 
 private final class QuestionLog: Sendable {
-    let questions = Mutex<[DNSQuestion]>([])
+    private struct State {
+        var questions: [DNSQuestion] = []
+        var waiting: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+    }
+
+    private let state = Mutex(State())
+
+    var questions: [DNSQuestion] { state.withLock { $0.questions } }
 
     func note(_ message: DNSMessage) {
-        questions.withLock { $0 += message.questions }
+        let due = state.withLock { state in
+            state.questions += message.questions
+            let count = state.questions.count
+            defer { state.waiting.removeAll { $0.count <= count } }
+            return state.waiting.filter { $0.count <= count }
+        }
+        for waiter in due { waiter.continuation.resume() }
+    }
+
+    func wait(for count: Int) async {
+        await withCheckedContinuation { continuation in
+            let isThere = state.withLock { state in
+                if state.questions.count < count { state.waiting.append((count, continuation)) }
+                return state.questions.count >= count
+            }
+            if isThere { continuation.resume() }
+        }
     }
 }
 
@@ -72,21 +125,37 @@ private final class DatagramAnswerer: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
     typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
-    private let answer: DNSTestServer.Answer
+    private let replies: DNSTestServer.Answer
     private let log: QuestionLog
+    private let elsewhere: any Channel
 
-    init(answer: @escaping DNSTestServer.Answer, log: QuestionLog) {
-        self.answer = answer
+    init(replies: @escaping DNSTestServer.Answer, log: QuestionLog, elsewhere: any Channel) {
+        self.replies = replies
         self.log = log
+        self.elsewhere = elsewhere
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let request = unwrapInboundIn(data)
         guard let message = try? DNSMessage(parsing: Array(request.data.readableBytesView)) else { return }
         log.note(message)
-        guard let bytes = answer(message, .udp)?.encoded() else { return }
-        let reply = AddressedEnvelope(remoteAddress: request.remoteAddress, data: ByteBuffer(bytes: bytes))
-        context.writeAndFlush(wrapOutboundOut(reply), promise: nil)
+        for reply in replies(message, .udp) {
+            // Both channels are on this loop, so that the datagrams leave in this order.
+            switch reply {
+            case .message(let message):
+                send(message.encoded() ?? [], to: request.remoteAddress, over: context.channel)
+            case .bytes(let bytes):
+                send(bytes, to: request.remoteAddress, over: context.channel)
+            case .fromElsewhere(let message):
+                send(message.encoded() ?? [], to: request.remoteAddress, over: elsewhere)
+            case .brokenOff:
+                break
+            }
+        }
+    }
+
+    private func send(_ bytes: [UInt8], to address: SocketAddress, over channel: any Channel) {
+        channel.writeAndFlush(AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: bytes)), promise: nil)
     }
 }
 
@@ -94,12 +163,12 @@ private final class StreamAnswerer: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let answer: DNSTestServer.Answer
+    private let replies: DNSTestServer.Answer
     private let log: QuestionLog
     private var received = ByteBuffer()
 
-    init(answer: @escaping DNSTestServer.Answer, log: QuestionLog) {
-        self.answer = answer
+    init(replies: @escaping DNSTestServer.Answer, log: QuestionLog) {
+        self.replies = replies
         self.log = log
     }
 
@@ -108,11 +177,24 @@ private final class StreamAnswerer: ChannelInboundHandler {
         while let query = received.readLengthPrefixedSlice(as: UInt16.self) {
             guard let message = try? DNSMessage(parsing: Array(query.readableBytesView)) else { continue }
             log.note(message)
-            guard let bytes = answer(message, .tcp)?.encoded() else { continue }
-            var reply = ByteBuffer()
-            reply.writeInteger(UInt16(bytes.count))
-            reply.writeBytes(bytes)
-            context.writeAndFlush(wrapOutboundOut(reply), promise: nil)
+            for reply in replies(message, .tcp) {
+                switch reply {
+                case .message(let message), .fromElsewhere(let message):
+                    let bytes = message.encoded() ?? []
+                    send(bytes, announced: UInt16(bytes.count), context: context)
+                case .bytes(let bytes):
+                    send(bytes, announced: UInt16(bytes.count), context: context)
+                case .brokenOff(let announced, let bytes):
+                    send(bytes, announced: announced, context: context)
+                    context.close(promise: nil)
+                }
+            }
         }
+    }
+
+    private func send(_ bytes: [UInt8], announced: UInt16, context: ChannelHandlerContext) {
+        var buffer = ByteBuffer(integer: announced)
+        buffer.writeBytes(bytes)
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }
 }

@@ -242,6 +242,15 @@ struct DNSNameTests {
         #expect(try #require(DNSName("abcdef")).appending(long) == nil)
     }
 
+    @Test(
+        "names out of messages may be no host names",
+        arguments: [
+            ([1, 0x61, 2, 0x5F, 0x39, 0], true), ([0], false), ([1, 0x2E, 0], false), ([1, 0x61, 1, 0, 0], false),
+        ] as [([UInt8], Bool)])
+    func hostNameOnTheWire(wire: [UInt8], isHostName: Bool) {
+        #expect(DNSName(validatedWire: wire).isHostName == isHostName)
+    }
+
     @Test("labels are counted without the root", arguments: [("local", 1), ("a.b.c", 3)])
     func labels(text: String, count: Int) throws {
         #expect(try #require(DNSName(text)).labelCount == count)

@@ -105,12 +105,20 @@ final class AresChannel {
         return milliseconds >= 0 ? Int32(clamping: milliseconds) : nil
     }
 
-    /// The name servers of `/etc/resolv.conf` in its order; 127.0.0.1:53 when it names none.
-    static func systemServers() throws(AresError) -> [EndpointAddress] {
+    /// What ``SystemResolver/read(path:)`` says, by a channel that asks nothing.
+    static func systemResolver(path: String?) throws(AresError) -> SystemResolver {
         try AresError.check(libraryStatus)
+        var options = ares_options()
+        options.resolvconf_path = path.map { strdup($0) } ?? nil
+        defer { free(options.resolvconf_path) }
         var channel: ares_channel?
-        try AresError.check(ares_init(&channel))
+        try AresError.check(ares_init_options(&channel, &options, path == nil ? 0 : ARES_OPT_RESOLVCONF))
+        guard let channel else { throw AresError(status: ARES_ENOTINITIALIZED) }
         defer { ares_destroy(channel) }
+        return SystemResolver(servers: try servers(of: channel), searchList: try searchList(of: channel))
+    }
+
+    private static func servers(of channel: ares_channel) throws(AresError) -> [EndpointAddress] {
         var list: UnsafeMutablePointer<ares_addr_port_node>?
         try AresError.check(ares_get_servers_ports(channel, &list))
         defer { ares_free_data(list) }
@@ -127,11 +135,24 @@ final class AresChannel {
         }
         return servers
     }
+
+    /// Entries that are no host names are left out, among them the root, which is every name's own first candidate.
+    private static func searchList(of channel: ares_channel) throws(AresError) -> SearchList {
+        var options = ares_options()
+        var given: Int32 = 0
+        try AresError.check(ares_save_options(channel, &options, &given))
+        defer { ares_destroy_options(&options) }
+        let texts = UnsafeBufferPointer(start: options.domains, count: Int(options.ndomains))
+        let domains = texts.compactMap { text in text.flatMap { DNSName(String(cString: $0)) } }
+        return SearchList(domains: domains, ndots: Int(options.ndots))
+    }
 }
 
 /// A status code of c-ares that is not success.
-struct AresError: Error {
+struct AresError: Error, CustomStringConvertible {
     let status: Int32
+
+    var description: String { String(cString: ares_strerror(status)) }
 
     static func check(_ status: Int32) throws(AresError) {
         if status != ARES_SUCCESS { throw AresError(status: status) }
@@ -143,7 +164,7 @@ struct AresError: Error {
         case ARES_ECONNREFUSED: .unreachable
         case ARES_EBADNAME: .invalidName
         case ARES_EDESTRUCTION, ARES_ECANCELLED: .cancelled
-        default: .system(String(cString: ares_strerror(status)))
+        default: .system(description)
         }
     }
 }

@@ -23,9 +23,11 @@ package final class DNSClient: DNSTransport {
         func failure(_ kind: DNSFailure.Kind) -> DNSReply {
             DNSReply(.failure(DNSFailure(kind, name: name.description)))
         }
+        // The target of a record may hold any byte, and c-ares reads names from text.
+        guard name.isHostName else { return failure(.invalidName) }
         let loop: AresLoop
         let servers: [EndpointAddress]
-        do throws(StartFailure) {
+        do throws(DNSSystemError) {
             guard let running = try start() else { return failure(.cancelled) }
             (loop, servers) = running
         } catch {
@@ -33,7 +35,7 @@ package final class DNSClient: DNSTransport {
         }
 
         var reply = failure(.system("no name server is configured"))
-        var candidates = servers.indices.map { ($0 + firstServer) % servers.count }
+        var candidates = Self.order(servers.count, from: firstServer)
         for _ in 0..<max(settings.tries, 1) {
             for index in candidates {
                 let server = servers[index]
@@ -53,6 +55,13 @@ package final class DNSClient: DNSTransport {
         return reply
     }
 
+    /// The indices of `count` servers, turned so that they begin with `first`, which may be any number.
+    static func order(_ count: Int, from first: Int) -> [Int] {
+        guard count > 0 else { return [] }
+        let start = (first % count + count) % count
+        return Array(start..<count) + Array(0..<start)
+    }
+
     package func close() async {
         let previous = state.withLock { state in
             defer { state = .closed }
@@ -61,27 +70,24 @@ package final class DNSClient: DNSTransport {
         if case .running(let loop, _) = previous { await loop.stop() }
     }
 
-    private struct StartFailure: Error {
-        let reason: String
-    }
-
     /// The thread and its servers, started by the first question; nil after ``close()``.
-    private func start() throws(StartFailure) -> (AresLoop, servers: [EndpointAddress])? {
-        try state.withLock { state throws(StartFailure) in
+    private func start() throws(DNSSystemError) -> (AresLoop, servers: [EndpointAddress])? {
+        try state.withLock { state throws(DNSSystemError) -> (AresLoop, servers: [EndpointAddress])? in
             switch state {
             case .closed:
                 return nil
             case .running(let loop, let servers):
                 return (loop, servers)
             case .idle:
-                do {
-                    let servers = settings.servers.isEmpty ? try AresChannel.systemServers() : settings.servers
-                    let loop = try AresLoop(servers: servers, timeout: settings.timeout)
-                    state = .running(loop, servers: servers)
-                    return (loop, servers)
+                let servers = settings.servers.isEmpty ? try SystemResolver.read().servers : settings.servers
+                let loop: AresLoop
+                do throws(SystemFailure) {
+                    loop = try AresLoop(servers: servers, timeout: settings.timeout)
                 } catch {
-                    throw StartFailure(reason: "\(error)")
+                    throw DNSSystemError(reason: error.description)
                 }
+                state = .running(loop, servers: servers)
+                return (loop, servers)
             }
         }
     }
