@@ -86,7 +86,7 @@ extension ClusterDirectory {
         let change = memberships[rule.name]?.update(
             settings: rule.settings, discovered: discovered(by: rule, views), now: clock.now())
         guard let change else { return false }
-        let now = Date()
+        let now = WallClock.now
         for event in change.events { memberships[rule.name]?.timeline.append(event, source: nil, at: now) }
         let ttl = views.compactMap(\.report?.ttl).min()
         if let line = change.membershipLine(ttl: ttl) { logger.info("\(line)") }
@@ -99,7 +99,7 @@ extension ClusterDirectory {
 
     /// Writes events into a cluster's timeline, and the news among them into the log.
     func note(_ events: [DiscoveryEvent], of source: DiscoverySource?, in cluster: String) {
-        let now = Date()
+        let now = WallClock.now
         for event in events {
             let isNews = memberships[cluster]?.timeline.append(event, source: source?.description, at: now) ?? false
             switch event.kind {
