@@ -24,7 +24,7 @@ struct AdminReadinessTests {
             .test("orders", resolution: .pending, sources: [.dns("orders.local")]),
         ]
         let readiness = Readiness(clusters: clusters, isStarting: false, isDraining: false)
-        let lines = ["cluster users: NXDOMAIN for users.local", "cluster orders: no DNS answer yet"]
+        let lines = ["cluster users: NXDOMAIN for users.local", "cluster orders: no answer of discovery yet"]
         #expect(readiness.reasons.map(\.description) == lines)
     }
 
@@ -67,7 +67,7 @@ struct ReadinessProbeTests {
     func notReady() async throws {
         let readiness = Readiness([.draining, .unresolved(cluster: "users", .pending)])
         try await RunningAdmin.with(readiness: readiness) { admin in
-            #expect(await ask(admin.address).description == "FAIL: draining; cluster users: no DNS answer yet")
+            #expect(await ask(admin.address).description == "FAIL: draining; cluster users: no answer of discovery yet")
         }
     }
 

@@ -138,14 +138,30 @@ struct AdminServerTests {
         }
     }
 
+    @Test("a cluster has a timeline; asked for one that there is not, it tells those that there are")
+    func timeline() async throws {
+        try await RunningAdmin.with { admin in
+            let answer = try await admin.request("GET", "/clusters/users/timeline")
+            #expect(answer.status == 200)
+            #expect(answer.body.contains("\"kind\": \"answer\""))
+            #expect(answer.body.contains("\"text\": \"3 addresses\""))
+            let missing = try await admin.request("GET", "/clusters/nobody/timeline")
+            #expect(missing.status == 404)
+            #expect(missing.body.contains("there is no cluster 'nobody'; there are: "))
+            for path in ["/clusters/", "/clusters//timeline", "/clusters/timeline"] {
+                #expect(try await admin.request("GET", path).status == 404)
+            }
+        }
+    }
+
     @Test("/ lists the paths that there are, and each of them answers")
     func index() async throws {
         try await RunningAdmin.with { admin in
             let answer = try await admin.request("GET", "/")
             #expect(answer.status == 200)
             let paths = answer.body.split(separator: "\n").compactMap { $0.split(separator: " ").first }
-            #expect(paths == ["/", "/live", "/ready", "/metrics", "/clusters"])
-            for path in paths {
+            #expect(paths == ["/", "/live", "/ready", "/metrics", "/clusters", "/clusters/{name}/timeline"])
+            for path in paths where !path.contains("{") {
                 #expect(try await admin.request("GET", "\(path)?query").status == 200)
             }
         }

@@ -42,6 +42,12 @@ struct RunningAdmin {
     ) async throws {
         let source = AdminSource(
             version: "1.2.3", registry: registry, readiness: { readiness }, clusters: { clusters },
+            timeline: { cluster in
+                guard cluster == "users" else { return nil }
+                var timeline = Timeline()
+                timeline.append(DiscoveryEvent(.answer, "3 addresses"), source: "dns://users:1", at: WallClock.now)
+                return timeline
+            },
             families: { families })
         let (addresses, listening) = AsyncStream.makeStream(of: ListenAddress.self)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)

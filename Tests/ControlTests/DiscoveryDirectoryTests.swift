@@ -144,10 +144,63 @@ struct DiscoveryDirectoryTests {
         }
     }
 
+    @Test("what the latest answer does not name leaves as soon as a worker cannot reach it, and the timeline says so")
+    func evidence() async throws {
+        var rule = dns("users", "users.local")
+        rule.answers.truncation = .always
+        transport.set("users.local", .addresses(["10.0.0.1", "10.0.0.2"], ttl: 5))
+        try await withDirectory(configuration(rule)) { directory in
+            _ = await snapshots.next()
+            let both = await snapshots.next().clusters[0]
+            transport.set("users.local", .addresses(["10.0.0.1", "10.0.0.3"], ttl: 5))
+            clock.advance(by: await clock.nextSleep())
+            let three = await snapshots.next().clusters[0]
+            #expect(three.endpoints.map(\.address.host) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+            let coverage = try #require(await directory.status().first?.sources.first?.coverage)
+            #expect(coverage.isTruncated)
+            #expect(coverage.known == 3)
+
+            both.endpoints[1].recordUnreachable(now: 0, base: 1, ceiling: 1)
+            three.state.reportUnreachable(both.endpoints[1], "10.0.0.2:50051: connection refused")
+            let after = await snapshots.next().clusters[0]
+            #expect(after.endpoints.map(\.address.host) == ["10.0.0.1", "10.0.0.3"])
+            let events = try #require(await directory.timeline(of: "users")).entries.map(\.event)
+            #expect(events.contains(DiscoveryEvent(.unreachable, "10.0.0.2:50051: connection refused")))
+            #expect(
+                events.last
+                    == DiscoveryEvent(
+                        .expired, "10.0.0.2:50051: cannot be reached, and not in the latest answer (2 endpoints)"))
+            #expect(await directory.status().first?.evictions == 1)
+            #expect(await directory.timeline(of: "nobody") == nil)
+        }
+    }
+
+    @Test("with `first`, the first source that has answered counts, also while it fails")
+    func firstSource() async throws {
+        transport.set("a.local", .failure(.serverFailure))
+        transport.set("b.local", .addresses(["10.0.0.2"], ttl: 5))
+        let rule = ClusterRule(
+            name: "users",
+            discover: [.dns(name: "a.local", port: 1), .dns(name: "b.local", port: 2)], combine: .first)
+        try await withDirectory(configuration(rule)) { directory in
+            var cluster = await snapshots.next().clusters[0]
+            while cluster.endpoints.isEmpty { cluster = await snapshots.next().clusters[0] }
+            #expect(cluster.endpoints.map(\.name) == ["10.0.0.2:2"])
+            #expect(cluster.resolution == .resolved)
+            transport.set("a.local", .addresses(["10.0.0.1"], ttl: 5))
+            while cluster.endpoints.map(\.name) != ["10.0.0.1:1"] {
+                clock.advance(by: .seconds(6))
+                while await directory.status().first?.sources.first?.answers == 0 { await Task.yield() }
+                cluster = await snapshots.next().clusters[0]
+            }
+            #expect(cluster.resolution == .resolved)
+        }
+    }
+
     @Test("clusters of one name share its resolver; each has its own port and endpoints")
     func sharedName() async throws {
         transport.set("users.local", .addresses(["10.0.0.1"], ttl: 5))
-        let rules = configuration(dns("a", "users.local", port: 1), dns("b", "Users.Local.", port: 2))
+        let rules = configuration(dns("a", "users.local", port: 1), dns("b", "Users.Local", port: 2))
         try await withDirectory(rules) { directory in
             #expect(await directory.waitForFirstResolution(timeout: .seconds(1)))
             _ = await snapshots.next()

@@ -1,12 +1,7 @@
+import FoundationEssentials
 import Testing
 
 @testable import Control
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("The timeline of a cluster")
 struct TimelineTests {

@@ -95,7 +95,7 @@ struct AdminResponder: HTTPResponder {
     }
 
     private static func refusal(_ status: HTTPResponse.Status, _ error: String, _ message: String) -> Response {
-        json(status, ["error": .string(error), "message": .string(message)])
+        json(status, .members(["error": .string(error), "message": .string(message)]))
     }
 
     private static func json(_ status: HTTPResponse.Status, _ value: JSONValue) -> Response {

@@ -4,22 +4,22 @@ import Synchronization
 /// The body of `/clusters`.
 enum ClusterReport {
     static func json(_ clusters: [ClusterStatus]) -> JSONValue {
-        ["clusters": .array(clusters.map { json($0) })]
+        .members(["clusters": .array(clusters.map { json($0) })])
     }
 
     private static func json(_ cluster: ClusterStatus) -> JSONValue {
-        [
+        .members([
             "name": .string(cluster.name),
             "balance": .string(cluster.settings.balance.rawValue),
             "combine": .string(cluster.combine.rawValue),
             "endpoints": .array(zip(cluster.endpoints, cluster.traits).map { json($0, $1) }),
             "evictions_total": .integer(cluster.evictions),
             "discovery": .array(cluster.sources.map(json)),
-        ]
+        ])
     }
 
     private static func json(_ endpoint: Endpoint, _ traits: EndpointTraits) -> JSONValue {
-        [
+        .members([
             "address": .string(endpoint.name),
             "weight": .integer(traits.weight),
             "priority": .integer(traits.priority),
@@ -29,11 +29,11 @@ enum ClusterReport {
             "streams_total": .integer(endpoint.streamsTotal.load(ordering: .relaxed)),
             "failures_total": .integer(endpoint.failuresTotal.load(ordering: .relaxed)),
             "connections": .integer(endpoint.connections.load(ordering: .relaxed)),
-        ]
+        ])
     }
 
     private static func json(_ status: SourceStatus) -> JSONValue {
-        [
+        .members([
             "source": .string(status.source.description),
             "addresses": .integer(status.addressCount),
             "truncated": .bool(status.coverage?.isTruncated ?? false),
@@ -48,7 +48,7 @@ enum ClusterReport {
             "last_failure": .string(orNull: status.lastFailure),
             "answers_total": .integer(status.answers),
             "failures_total": .integer(status.failures),
-        ]
+        ])
     }
 
     /// To the thousandth, which is more than an estimate knows.

@@ -10,6 +10,14 @@ package enum JSONValue {
     case array([JSONValue])
     case object([(key: String, value: JSONValue)])
 
+    /// An object as a literal: `.members(["name": .string("users")])`.
+    ///
+    /// Not a conformance to the literal protocols: with them the compiler (6.3.1) finds, in some orders of files, a
+    /// "circular reference".
+    package static func members(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+        .object(members.map { ($0.key, $0.value) })
+    }
+
     package static func number(orNull value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
     package static func string(orNull text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
 
@@ -42,19 +50,5 @@ package enum JSONValue {
         guard !items.isEmpty else { return open + close }
         guard let indentation else { return open + items.joined(separator: ", ") + close }
         return "\(open)\n" + items.map { "\(indentation)  \($0)" }.joined(separator: ",\n") + "\n\(indentation)\(close)"
-    }
-}
-
-// Conformances of their own: behind the type's name the compiler (6.3.1) finds, in some orders of files, a "circular
-// reference".
-extension JSONValue: ExpressibleByStringLiteral {
-    package init(stringLiteral text: String) {
-        self = .string(text)
-    }
-}
-
-extension JSONValue: ExpressibleByDictionaryLiteral {
-    package init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self = .object(elements.map { ($0, $1) })
     }
 }

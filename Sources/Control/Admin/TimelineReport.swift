@@ -1,27 +1,23 @@
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The body of `/clusters/{name}/timeline`.
 enum TimelineReport {
     static func json(_ timeline: Timeline, cluster: String) -> JSONValue {
-        [
+        .members([
             "cluster": .string(cluster),
             "events": .array(timeline.entries.map(json)),
-        ]
+        ])
     }
 
     private static func json(_ entry: Timeline.Entry) -> JSONValue {
-        [
+        .members([
             "time": .string(text(entry.time)),
             "last_time": .string(text(entry.lastTime)),
             "count": .integer(entry.count),
             "kind": .string(entry.event.kind.rawValue),
             "source": .string(orNull: entry.source),
             "text": .string(entry.event.text),
-        ]
+        ])
     }
 
     /// `2026-11-21T05:04:09.120Z` (RFC 3339).

@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// The time of day, for people who read when something was. Nothing is measured or decided with it: it jumps.
 package enum WallClock {

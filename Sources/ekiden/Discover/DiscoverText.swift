@@ -1,12 +1,7 @@
 import Control
 import DNS
-import Policy
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Policy
 
 /// All of one answer, for people.
 struct DiscoverPage: DiscoverView {

@@ -7,11 +7,6 @@ import Glibc
 import Musl
 #endif
 
-/// `write(2)` under a name of its own, whatever C library it comes from.
-private func posixWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
-    write(descriptor, bytes, count)
-}
-
 /// Where the process writes what it has to say: log lines and diagnostics to standard error, results to standard
 /// output.
 enum ProcessLog {
@@ -38,18 +33,18 @@ enum ProcessLog {
 
     /// Writes a line to standard error.
     static func printError(_ line: String) {
-        write(line + "\n", to: STDERR_FILENO)
+        emit(line + "\n", to: STDERR_FILENO)
     }
 
     /// Writes to standard output at once, also where that is a pipe.
     static func printResult(_ text: String) {
-        write(text, to: STDOUT_FILENO)
+        emit(text, to: STDOUT_FILENO)
     }
 
-    private static func write(_ text: String, to descriptor: Int32) {
+    private static func emit(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
-            let written = bytes.withUnsafeBytes { posixWrite(descriptor, $0.baseAddress, $0.count) }
+            let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
             if written <= 0 { return }
             bytes = bytes.dropFirst(written)
         }

@@ -1,11 +1,7 @@
+import DNS
+import FoundationEssentials
 import Logging
 import Policy
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 // MARK: What the sources of a cluster say
 
@@ -40,7 +36,7 @@ extension ClusterDirectory {
             return view
         }
         guard let key = key(of: source, in: rule) else {
-            view.failure = "'\(source)' names no host"
+            view.failure = DNSFailure(.invalidName, name: source.name ?? "\(source)").description
             return view
         }
         guard let report = reports[key] else {
@@ -142,5 +138,15 @@ extension ClusterDirectory {
     /// The last events of a cluster, the newest last; nil for a cluster that there is not.
     package func timeline(of cluster: String) -> Timeline? {
         memberships[cluster]?.timeline
+    }
+}
+
+extension DiscoverySource {
+    /// The DNS name that it asks for, as the configuration has it.
+    fileprivate var name: String? {
+        switch self {
+        case .dns(let name, _), .srv(let name): name
+        case .file, .fixed: nil
+        }
     }
 }

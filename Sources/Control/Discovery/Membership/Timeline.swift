@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// What discovery saw and did for one cluster, the newest last: bounded, in memory.
 package struct Timeline: Sendable {

@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// What tells one content of a path from the next without reading it.
 struct FileIdentity: Hashable, Sendable {
