@@ -42,8 +42,6 @@ enum TaskSocket {
 
     /// Milliseconds.
     private static let userTimeoutMargin: Int64 = 2_000
-    /// Milliseconds that an answer may take beside twice the round trip.
-    private static let reactionMargin: Int64 = 20
 
     /// What the kernel knows about the way of what was sent; nil where it cannot say. Answers at once on the channel's
     /// own loop.
@@ -53,15 +51,11 @@ enum TaskSocket {
         var info: tcp_info?
         provider.getTCPInfo().assumeIsolated().whenSuccess { info = $0 }
         guard let info else { return nil }
-        // A peer whose buffer is full answers what is sent again and does not take it, at longer and longer times (what
-        // waits behind a window that it has closed is not sent at all). It lives. What it says at another time than
-        // after a transmission is no answer: it may only send its own bytes again, because it hears nothing.
-        let reaction = Int64(info.tcpi_last_data_sent) - Int64(info.tcpi_last_ack_recv)
-        let isAnswering =
-            info.tcpi_backoff > 0 && reaction >= 0 && reaction <= Int64(info.tcpi_rtt) / 500 + reactionMargin
+        // What waits behind a window that the peer has closed is not sent, and so not outstanding: a peer that takes
+        // nothing lives as far as this goes.
         return KernelFacts(
             unacknowledged: Int(info.tcpi_unacked),
-            sinceAcknowledgement: isAnswering ? 0 : Int64(info.tcpi_last_ack_recv) * 1_000_000,
+            sinceAcknowledgement: Int64(info.tcpi_last_ack_recv) * 1_000_000,
             isBlocked: !channel.isWritable)
         #else
         return nil
