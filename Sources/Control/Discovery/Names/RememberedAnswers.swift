@@ -1,0 +1,40 @@
+import Policy
+
+/// Tells new samples from what caches repeat.
+///
+/// A cache gives the same set until its TTL is over, with a TTL that counts down; a repetition within that time is the
+/// old sample. The time runs from the first sight, and repetitions do not extend it. A server may stand for several
+/// caches that answer in turn, so more than one set is remembered for it.
+struct RememberedAnswers<Member: Hashable & Sendable>: Sendable {
+    enum Novelty: Sendable {
+        case new
+        /// A new sample, since the cache's time was over, but the same set that this server showed in the one before.
+        case repetition
+        /// Not a sample: a cache repeats itself.
+        case cached
+    }
+
+    private struct Answer: Sendable {
+        var server: EndpointAddress
+        var members: Set<Member>
+        /// When the TTL that came with the first sight is over.
+        var end: Duration
+    }
+
+    /// Answers that are remembered, of all servers together.
+    private static var answersMax: Int { 64 }
+
+    /// By the time of their first sight. Of those whose time is over only each server's latest.
+    private var answers: [Answer] = []
+
+    /// - Parameter now: ``DiscoveryClock`` time.
+    mutating func note(_ members: Set<Member>, from server: EndpointAddress, ttl: Duration, now: Duration) -> Novelty {
+        let isCached = answers.contains { $0.end > now && $0.server == server && $0.members == members }
+        if isCached { return .cached }
+        let latest = answers.last { $0.server == server }
+        answers.removeAll { $0.end <= now && $0.server == server }
+        if answers.count >= Self.answersMax { answers.removeFirst() }
+        answers.append(Answer(server: server, members: members, end: now + ttl))
+        return latest?.members == members ? .repetition : .new
+    }
+}
