@@ -1,7 +1,7 @@
 # The one door to everything; `make help` lists it. The work is done by scripts/, which install what is missing first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format bench microbench instructions image-check clean
+.PHONY: help run build test lint format bench microbench fuzz instructions image-check clean
 export SHORT ARGS FILTER VERBOSE
 
 help: ## This list.
@@ -23,13 +23,17 @@ lint: ## Formatting and slips, strictly.
 
 format: ## Formats the Swift sources in place.
 	@scripts/toolchain.sh
-	@swift format --in-place --parallel --recursive Package.swift Sources Tests
+	@swift format --in-place --parallel --recursive Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources/DNSFuzz \
+		Benchmarks/Package.swift Benchmarks/Benchmarks
 
 bench: ## CPU time per request beside nghttpx and Envoy. SHORT=1: a quick look.
 	@scripts/bench.sh
 
 microbench: ## Nanoseconds per pick, by balancer and number of endpoints.
 	@scripts/microbench.sh
+
+fuzz: ## Fuzzes the DNS reader for a minute. SHORT=1: 20 seconds; ARGS=SECONDS: that long.
+	@scripts/fuzz.sh $(ARGS)
 
 instructions: ## Instructions per request of Ekiden alone: repeatable where time is noisy.
 	@bench/instructions.sh
@@ -38,5 +42,5 @@ image-check: ## Replays the Dockerfile's final stage without a container engine.
 	@scripts/image-check.sh $(ARGS)
 
 clean: ## Removes what was built and the Python environment.
-	@rm -rf .build .venv bench/results
+	@rm -rf .build Fuzz/.build Benchmarks/.build .venv bench/results
 	@find bench Tests -name __pycache__ -prune -exec rm -rf {} +

@@ -11,8 +11,8 @@ let features: [SwiftSetting] = [
 /// What the fuzzer looks into: it follows the branches taken, and each access to memory is checked.
 let fuzzed = features + [.unsafeFlags(["-sanitize=fuzzer,address"])]
 
-// A package of its own, since its flags are for nothing else. The sources that it shares are symbolic links, so that they
-// are one package with the fuzzer and open `package` declarations to it.
+// A package of its own, since its flags are for nothing else. The sources that it shares are symbolic links: so they are
+// one package with the fuzzer, and open their `package` declarations to it.
 let package = Package(
     name: "fuzz",
     targets: [

@@ -34,5 +34,6 @@ if [ $status -ne 0 ]; then
 fi
 executions=$(sed -n 's/^stat::number_of_executed_units: *//p' $work/log)
 rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' $work/log)
-coverage=$(sed -nE 's/.* cov: ([0-9]+) ft: ([0-9]+) corp: ([0-9]+).*/\1 edges, \2 features, \3 inputs/p' $work/log | tail -n 1)
+readonly line='.* cov: ([0-9]+) ft: ([0-9]+) corp: ([0-9]+).*'
+coverage=$(sed -nE "s/$line/\1 edges, \2 features, \3 inputs/p" $work/log | tail -n 1)
 say "fuzz: $executions executions, $rate per second, $coverage; no crash"

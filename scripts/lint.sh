@@ -25,7 +25,7 @@ tracked() { git ls-files --cached --others --exclude-standard -- "$@"; }
 search() {
     local regex=$1
     shift
-    tracked "$@" | xargs -r -d '\n' grep -nIHE -- "$regex"
+    tracked "$@" | xargs -r -d '\n' grep -d skip -nIHE -- "$regex"
 }
 
 syntax_of_scripts() {
@@ -57,7 +57,8 @@ executable_scripts() {
 }
 
 check 'swift format (make format mends most of it)' \
-    swift format lint --strict --parallel --recursive Package.swift Sources Tests
+    swift format lint --strict --parallel --recursive Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources/DNSFuzz \
+    Benchmarks/Package.swift Benchmarks/Benchmarks
 check 'words that crash, block or hide' search \
     '\b(try!|as!)|\bfatalError\(|\bThread\.sleep|\busleep\(|\b(TODO|FIXME|XXX)\b' 'Sources/*.swift'
 check 'white space at the end of a line' search '[[:blank:]]+$' \

@@ -199,11 +199,13 @@ struct DNSBadAnswersTests {
     func rounds() async throws {
         let silent = try await DNSTestServer { _, _ -> DNSMessage? in nil }
         let failing = try await DNSTestServer { query, _ in DNSMessage(answering: query, responseCode: .serverFailure) }
-        // Long enough that the failing server, on a busy machine, is not taken for a silent one.
         let reply = try await ask(silent, failing, timeout: .milliseconds(500), tries: 3)
-        #expect(
-            reply.attempts.map { Self.kind($0.result) } == [.timeout, .serverFailure, .timeout, .timeout])
-        #expect(Self.kind(reply.result) == .timeout)
+        func kinds(of server: DNSTestServer) -> [DNSFailure.Kind?] {
+            reply.attempts.filter { $0.server == address(server) }.map { Self.kind($0.result) }
+        }
+        #expect(kinds(of: silent) == [.timeout, .timeout, .timeout])
+        // On a busy machine it may have been silent before.
+        #expect(kinds(of: failing).drop { $0 == .timeout } == [.serverFailure])
     }
 
     @Test("a question begins with the server it is told to begin with", arguments: [(1, 1), (2, 2), (3, 0), (-1, 2)])

@@ -244,15 +244,15 @@ struct DiscoveryDirectoryTests {
         func change(_ from: Cluster.Resolution, _ to: Cluster.Resolution, moved: Bool = false) -> MembershipChange {
             MembershipChange(
                 cluster: "users", added: moved ? [.init(host: "10.0.0.4", port: 50051)] : [],
-                removed: moved ? [.init(host: "10.0.0.2", port: 50051)] : [], endpointCount: 3,
+                removed: moved ? [.init(host: "10.0.0.2", port: 50051)] : [], evicted: [], endpointCount: 3,
                 previousResolution: from, resolution: to)
         }
         let moved = change(.resolved, .resolved, moved: true)
-        #expect(moved.membershipLine(ttl: 5) == "cluster users: +10.0.0.4:50051 -10.0.0.2:50051 (3 endpoints, ttl 5s)")
+        #expect(moved.membershipLine(ttl: .seconds(5)) == "cluster users: +10.0.0.4:50051 -10.0.0.2:50051 (3 endpoints, ttl 5s)")
         #expect(moved.membershipLine(ttl: nil) == "cluster users: +10.0.0.4:50051 -10.0.0.2:50051 (3 endpoints)")
         #expect(moved.failureLine == nil)
         let failed = change(.resolved, .failed("SERVFAIL for users from 10.0.0.2:53"))
-        #expect(failed.membershipLine(ttl: 5) == nil)
+        #expect(failed.membershipLine(ttl: .seconds(5)) == nil)
         #expect(failed.failureLine == "cluster users: SERVFAIL for users from 10.0.0.2:53; keeping 3 endpoints")
         #expect(change(.failed("x"), .failed("x")).failureLine == nil)
         #expect(change(.failed("x"), .resolved).recoveryLine == "cluster users: resolved again (3 endpoints)")

@@ -151,7 +151,7 @@ struct DiscoveryResolutionTests {
     }
 
     @Test(
-        "only NXDOMAIN, or NODATA for each family, says that there are no addresses; the A question speaks for the name",
+        "only NXDOMAIN, or NODATA for each family, says that there are none; the A answer leads",
         arguments: [
             (.nameError, .nameError, true), (.noData, .noData, true), (.nameError, .timeout, true),
             (.noData, .nameError, true), (.noData, .timeout, false), (.timeout, .nameError, false),

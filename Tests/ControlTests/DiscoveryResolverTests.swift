@@ -292,6 +292,23 @@ struct DiscoveryResolverTests {
         }
     }
 
+    @Test("after silence about a target, those that were not asked for wait for the next look")
+    func silence() async throws {
+        let targets = (1...20).map { "t\($0).local" }
+        transport.set("users.local", .services(try targets.map { try service($0) }, ttl: 10), for: .srv)
+        for target in targets { transport.set(target, .failure(.timeout)) }
+        try await withResolver(.services) { _ in
+            let report = await reports.next()
+            #expect(report.failures == 1)
+            #expect(report.failure?.hasSuffix("; and 5 more targets") == true)
+            #expect(Set(report.attempts.map(\.name)).count == 9)
+            for target in targets { transport.set(target, .addresses(["10.0.0.1"], ttl: 10)) }
+            let next = await nextReport()
+            #expect(next.failure == nil)
+            #expect(Set(next.attempts.map(\.name)).count == 21)
+        }
+    }
+
     // MARK: Both
 
     @Test("whatever the answers are, looks start a second apart on average", arguments: 0..<8)

@@ -116,6 +116,8 @@ struct DiscoveryServiceTests {
         #expect(due(1) == ["c.local"])
         #expect(due(4) == ["b.local", "c.local"])
         #expect(due(10) == ["a.local", "b.local", "c.local"])
+        _ = try look(services, ["a.local": failed("a.local", .timeout)], at: 10)
+        #expect(due(20) == ["b.local", "a.local", "c.local"])
         let fewer = try answer([try service("b.local")])
         #expect(resolution.dueTargets(after: fewer, now: .seconds(1)).isEmpty)
     }

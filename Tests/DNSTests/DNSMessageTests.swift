@@ -142,6 +142,17 @@ struct DNSMessageTests {
         #expect(bytes.count < 240)
     }
 
+    @Test("names behind the first 16 KiB, where no pointer reaches, are written in full")
+    func farNames() throws {
+        var message = DNSMessage(id: 1)
+        for number in 0..<3_000 {
+            // Each name twice in a row, so that the second would be a pointer to the first.
+            let name = try #require(DNSName("h\(number / 2)"))
+            message.answers.append(DNSRecord(name: name, type: .a, ttl: 1, data: .address(.v4(UInt32(number)))))
+        }
+        #expect(try DNSMessage(parsing: try #require(message.encoded())) == message)
+    }
+
     @Test("a message that is too large for its own counts and lengths is not written")
     func tooLarge() throws {
         let name = try #require(DNSName("a"))

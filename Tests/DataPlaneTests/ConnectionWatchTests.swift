@@ -148,7 +148,8 @@ struct ConnectionWatchTests {
                 // The PING is due as well: nothing was read for a minute.
                 Seen(60_000, .ping), Seen(61_250, .stall), Seen(63_250, .lose(.unacknowledged)),
             ])
-        #expect(seen.filter { $0.action == .askKernel }.map(\.time).prefix(5) == [60_250, 60_500, 60_750, 61_000, 61_250])
+        let questions = seen.filter { $0.action == .askKernel }.map(\.time)
+        #expect(questions.prefix(5) == [60_250, 60_500, 60_750, 61_000, 61_250])
     }
 
     @Test("an old acknowledgement says nothing about bytes that are young")

@@ -53,6 +53,21 @@ struct EndpointTests {
         #expect(!endpoint.isUnreachable)
     }
 
+    @Test("of many workers that see one incident in the same moment, one has seen it")
+    func sameMoment() async {
+        for _ in 0..<200 {
+            let endpoint = Endpoint(address: EndpointAddress(host: "10.0.0.1", port: 1))
+            let news = await withTaskGroup(of: Bool.self) { group in
+                for _ in 0..<4 {
+                    group.addTask { endpoint.recordUnreachable(now: 5, base: 1_000_000, ceiling: 30_000_000) }
+                }
+                return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(news == 1)
+            #expect(endpoint.unreachableCount == 1)
+        }
+    }
+
     @Test("an address is written as URLs write it")
     func description() {
         #expect(EndpointAddress(host: "10.0.0.3", port: 50_051).description == "10.0.0.3:50051")

@@ -70,6 +70,8 @@ struct HouseStyleTests {
         switch word {
         // A verb's result goes to standard output.
         case "print(": place.hasPrefix("Sources/ekiden/")
+        // The one door to the time of day, for timelines.
+        case "Date()": place.hasPrefix("Sources/Control/Discovery/WallClock.swift")
         default: false
         }
     }

@@ -22,6 +22,15 @@ enum ConnectErrors {
         }
     }
 
+    /// Whether the error says something about this host, and nothing about the task.
+    static func isOurs(_ error: any Error) -> Bool {
+        if let error = error as? NIOConnectionError, let first = error.connectionErrors.first {
+            return isOurs(first.error)
+        }
+        guard let error = error as? IOError else { return false }
+        return [EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EPERM].contains(error.errnoCode)
+    }
+
     /// What an errno means.
     static func text(_ code: CInt) -> String {
         switch code {

@@ -2,12 +2,13 @@ import Policy
 
 /// Watches whether the task behind one connection still lives: a value without a clock, a socket or a timer.
 ///
-/// Whoever owns it notes what is sent and read, calls ``look(now:streams:)`` at ``nextLook(now:streams:)``, and does what
-/// it says until it says ``Action/none``. Three questions are asked, each at its own pace:
+/// Whoever owns it notes what is sent and read, calls ``look(now:streams:)`` at ``nextLook(now:streams:)``, and does
+/// what it says until it says ``Action/none``. Three questions are asked, each at its own pace:
 ///
 /// - Did the task become ready in time (SETTINGS, then the verification of its service)?
-/// - Does the task's kernel acknowledge what was sent? Asked of our own kernel, every ``Times/darkStep`` while something
-///   sent is not known to have arrived and nothing is read. A slow task's kernel acknowledges; a lost host's does not.
+/// - Does the task's kernel acknowledge what was sent? Asked of our own kernel, every ``Times/darkStep`` while
+///   something sent is not known to have arrived and nothing is read. A slow task's kernel acknowledges; a lost host's
+///   does not.
 /// - Does the task speak? Asked by PING, and seldom: most tasks count them (gRFC A8).
 ///
 /// On the path of a request it costs one test per write and three stores per read.
@@ -241,9 +242,9 @@ struct ConnectionWatch {
 
 /// What the kernel knows about the way of what was sent.
 struct KernelFacts: Equatable {
-    /// Segments, probes of a closed window included, that the peer's kernel has not acknowledged.
+    /// Segments that were sent and that the peer's kernel has not acknowledged.
     var unacknowledged: Int
-    /// Nanoseconds since its last acknowledgement of anything.
+    /// Nanoseconds since it last said anything about what it was sent.
     var sinceAcknowledgement: Int64
     /// Whether bytes wait on our side for the socket to take them.
     var isBlocked = false

@@ -101,8 +101,8 @@ final class EndpointPool {
     /// No connection could be made. What waits goes to another connection or endpoint.
     /// - Parameters:
     ///   - failure: what a caller hears if nobody else is left.
-    ///   - reason: the same without names, for discovery.
-    func connectionFailed(_ connection: UpstreamConnection, _ failure: Failure, reason: String) {
+    ///   - reason: the same without names, for discovery; nil when it says nothing about the task.
+    func connectionFailed(_ connection: UpstreamConnection, _ failure: Failure, reason: String?) {
         cluster.count(.connectFailures)
         recordUnreachable(reason, isProbe: connection.isProbe)
         sendAway(from: connection, failure)
@@ -116,12 +116,12 @@ final class EndpointPool {
         sendAway(from: connection, failure)
     }
 
-    private func recordUnreachable(_ reason: String, isProbe: Bool) {
+    private func recordUnreachable(_ reason: String?, isProbe: Bool) {
         let settings = self.settings
         let isNews = endpoint.recordUnreachable(
             now: worker.turn.now, base: settings.connectBackoff.nanoseconds,
             ceiling: settings.connectBackoffMax.nanoseconds, isProbe: isProbe)
-        if isNews { cluster.cluster.state.reportUnreachable(endpoint, reason) }
+        if isNews, let reason { cluster.cluster.state.reportUnreachable(endpoint, reason) }
     }
 
     private func sendAway(from connection: UpstreamConnection, _ failure: Failure) {

@@ -42,6 +42,8 @@ enum TaskSocket {
 
     /// Milliseconds.
     private static let userTimeoutMargin: Int64 = 2_000
+    /// Milliseconds that an answer may take beside twice the round trip.
+    private static let reactionMargin: Int64 = 20
 
     /// What the kernel knows about the way of what was sent; nil where it cannot say. Answers at once on the channel's
     /// own loop.
@@ -51,9 +53,15 @@ enum TaskSocket {
         var info: tcp_info?
         provider.getTCPInfo().assumeIsolated().whenSuccess { info = $0 }
         guard let info else { return nil }
+        // A peer whose buffer is full answers what is sent again and does not take it, at longer and longer times (what
+        // waits behind a window that it has closed is not sent at all). It lives. What it says at another time than
+        // after a transmission is no answer: it may only send its own bytes again, because it hears nothing.
+        let reaction = Int64(info.tcpi_last_data_sent) - Int64(info.tcpi_last_ack_recv)
+        let isAnswering =
+            info.tcpi_backoff > 0 && reaction >= 0 && reaction <= Int64(info.tcpi_rtt) / 500 + reactionMargin
         return KernelFacts(
-            unacknowledged: Int(info.tcpi_unacked) + Int(info.tcpi_probes),
-            sinceAcknowledgement: Int64(info.tcpi_last_ack_recv) * 1_000_000,
+            unacknowledged: Int(info.tcpi_unacked),
+            sinceAcknowledgement: isAnswering ? 0 : Int64(info.tcpi_last_ack_recv) * 1_000_000,
             isBlocked: !channel.isWritable)
         #else
         return nil

@@ -12,11 +12,11 @@ import Telemetry
 /// ```
 /// Ready is not enough for streams: the task has to have *proven* itself, by its SETTINGS and, where the cluster asks
 /// for it, by serving the service (``ServiceVerification``); and it has to acknowledge what it is sent
-/// (``ConnectionWatch``). What the task says is heard in the extension for ``HTTP2/SessionDelegate``.
+/// (``ConnectionWatch``). What the task says, and whether it lives, are extensions in files of their own.
 ///
 /// Confined to its worker's loop.
 final class UpstreamConnection {
-    private enum State {
+    enum State {
         case connecting
         case ready
         /// Takes no new stream; ends with its last one.
@@ -32,9 +32,9 @@ final class UpstreamConnection {
     unowned(unsafe) let worker: Worker
     let cluster: ClusterPool
     let settings: ClusterSettings
-    private var state = State.connecting
+    private(set) var state = State.connecting
     /// Until the connection is closed.
-    private var held: Transport?
+    private(set) var held: Transport?
     /// The same, for use on the path of a request.
     private var transport: Borrowed<Transport>?
     private var session: Session? { held?.session }
@@ -42,7 +42,7 @@ final class UpstreamConnection {
     private(set) var loss: Failure?
 
     /// Nil until the connection is made.
-    private var watchdog: WheelTimer?
+    private(set) var watchdog: WheelTimer?
     var watch: ConnectionWatch
     /// The question after the task's service, while it has no answer.
     var verification: ServiceVerification?
@@ -123,7 +123,8 @@ final class UpstreamConnection {
             if wasConnecting {
                 let reason = ConnectErrors.text(error)
                 let message = "cannot connect to \(endpoint.name) of cluster \(cluster.cluster.name): \(reason)"
-                pool.connectionFailed(self, Failure(.connectFailure, message), reason: reason)
+                pool.connectionFailed(
+                    self, Failure(.connectFailure, message), reason: ConnectErrors.isOurs(error) ? nil : reason)
             }
             pool.remove(self)
         }
@@ -272,7 +273,7 @@ final class UpstreamConnection {
     }
 
     /// Gives the connection up: its streams get `failure`.
-    private func lose(_ failure: Failure) {
+    func lose(_ failure: Failure) {
         loss = loss ?? failure
         beginDraining(failure)
         held?.closeNow()
@@ -293,72 +294,6 @@ final class UpstreamConnection {
     /// A loss before anything of a request was written is a connect that failed; with the names that its message lacks.
     func connectFailure(_ loss: Failure) -> Failure {
         Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) \(loss.message)")
-    }
-
-    // MARK: Watching
-
-    /// Looks whether the task still lives; arms itself for the next look.
-    private func look() {
-        let now = worker.turn.now
-        while state == .ready || state == .draining, let held {
-            switch watch.look(now: now, streams: held.session.streamCount) {
-            case .none:
-                armWatchdog(now)
-                return
-            case .askKernel:
-                if !follow(watch.hear(TaskSocket.facts(of: held.channel), now: now), held) { return }
-            case let action:
-                if !follow(action, held) { return }
-            }
-        }
-    }
-
-    /// - Returns: whether the connection goes on.
-    private func follow(_ action: ConnectionWatch.Action, _ held: Transport) -> Bool {
-        switch action {
-        case .none, .askKernel:
-            break
-        case .ping:
-            held.session.ping()
-            held.markDirty()
-        case .stall:
-            cluster.count(.darkConnections)
-            let loss = Failure(.connectionLost, "does not acknowledge what it is sent")
-            pool.connectionStalled(self, connectFailure(loss), reason: loss.message)
-        case .resume:
-            endpoint.recordReached()
-            if state == .ready { pool.slotsAvailable(on: self) }
-        case .lose(let reason):
-            lose(failure(reason))
-            return false
-        case .idle:
-            beginDraining()
-            return false
-        }
-        return true
-    }
-
-    private func failure(_ loss: ConnectionWatch.Loss) -> Failure {
-        switch loss {
-        case .noSettings:
-            return Failure(.connectFailure, "accepted the connection but sent no SETTINGS")
-        case .notVerified:
-            return Failure(
-                .connectFailure,
-                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.service ?? "-")")
-        case .pingUnanswered:
-            cluster.count(.keepaliveTimeouts)
-            return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)")
-        case .unacknowledged:
-            return Failure(
-                .connectionLost,
-                "is gone: it has not acknowledged what it was sent for \(settings.darkTimeout)")
-        }
-    }
-
-    private func armWatchdog(_ now: Int64) {
-        guard let watchdog, let session else { return }
-        worker.timers.arm(watchdog, at: watch.nextLook(now: now, streams: session.streamCount))
     }
 }
 

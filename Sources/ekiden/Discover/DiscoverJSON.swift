@@ -17,7 +17,7 @@ struct DiscoverJSON: DiscoverView {
         let report = sight.report
         let coverage = report.coverage
         let value: JSONValue = [
-            "time": .string(Date().formatted(.iso8601)),
+            "time": .string(WallClock.now.formatted(.iso8601)),
             "source": .string(sight.source.description),
             "endpoints": .array(sight.endpoints.map { Self.json($0, sight) }),
             "truncated": .bool(coverage?.isTruncated ?? false),

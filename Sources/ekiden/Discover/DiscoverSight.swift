@@ -29,7 +29,7 @@ struct DiscoverSight {
 
     /// `10.0.0.1:50051`; without the port where nobody knows one.
     func address(_ endpoint: DiscoveredEndpoint) -> String {
-        guard let port = endpoint.port ?? source.defaultPort else { return endpoint.host }
+        guard let port = source.port(named: endpoint.port, clusterPort: nil) else { return endpoint.host }
         return EndpointAddress(host: endpoint.host, port: port).description
     }
 

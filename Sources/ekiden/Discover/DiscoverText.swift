@@ -69,7 +69,7 @@ struct DiscoverLines: DiscoverView {
 
     /// `12:00:05Z`.
     private static func time() -> String {
-        Date().formatted(.iso8601.time(includingFractionalSeconds: false)) + "Z"
+        WallClock.now.formatted(.iso8601.time(includingFractionalSeconds: false)) + "Z"
     }
 }
 

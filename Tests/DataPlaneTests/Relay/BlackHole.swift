@@ -1,36 +1,65 @@
 import NIOCore
-import NIOPosix
 import Policy
 
-/// An address where connects get no answer at all: a listening socket that accepts nobody and whose queue is full, so
-/// that the kernel drops what knocks.
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A filter on a socket that lets nothing in (BPF's `ret 0`): what comes is dropped before TCP sees it, so that nothing
+/// is acknowledged and no SYN is answered. Needs no privileges.
+enum PacketFilter {
+    /// `struct sock_filter` of linux/filter.h.
+    private struct Instruction {
+        var code: UInt16
+        var jumpIfTrue: UInt8 = 0
+        var jumpIfFalse: UInt8 = 0
+        var value: UInt32 = 0
+    }
+
+    /// `struct sock_fprog`.
+    private struct Program: @unchecked Sendable {
+        var count: UInt16
+        var instructions: UnsafeMutablePointer<Instruction>
+    }
+
+    /// BPF_RET | BPF_K. Lives as long as the process.
+    private static let dropAll: Program = {
+        let instructions = UnsafeMutablePointer<Instruction>.allocate(capacity: 1)
+        instructions.initialize(to: Instruction(code: 6))
+        return Program(count: 1, instructions: instructions)
+    }()
+
+    struct NoSocket: Error {}
+
+    /// Sets the filter on a channel's socket, or takes it off.
+    static func set(_ isOn: Bool, on channel: any Channel) async throws {
+        guard let provider = channel as? any SocketOptionProvider else { throw NoSocket() }
+        if isOn {
+            try await provider.unsafeSetSocketOption(
+                level: .socket, name: NIOBSDSocket.Option(rawValue: SO_ATTACH_FILTER), value: dropAll
+            ).get()
+        } else {
+            try await provider.unsafeSetSocketOption(
+                level: .socket, name: NIOBSDSocket.Option(rawValue: SO_DETACH_FILTER), value: CInt(0)
+            ).get()
+        }
+    }
+}
+
+/// An address where connects get no answer at all.
 struct BlackHole: Sendable {
     let endpoint: Endpoint
-    private let channels: [any Channel]
-
-    struct NotDark: Error {}
+    private let task: ScriptedTask
 
     static func open() async throws -> BlackHole {
-        let group = MultiThreadedEventLoopGroup.singleton
-        let listener = try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1)
-            .serverChannelOption(.autoRead, value: false)
-            .bind(host: "127.0.0.1", port: 0).get()
-        var channels: [any Channel] = [listener]
-        let port = listener.localAddress?.port ?? 0
-        let client = ClientBootstrap(group: group).connectTimeout(.milliseconds(300))
-        for _ in 0..<16 {
-            do {
-                channels.append(try await client.connect(host: "127.0.0.1", port: port).get())
-            } catch {
-                return BlackHole(
-                    endpoint: Endpoint(address: EndpointAddress(host: "127.0.0.1", port: port)), channels: channels)
-            }
-        }
-        throw NotDark()
+        let task = try await ScriptedTask.start()
+        try await task.setDark(true)
+        return BlackHole(endpoint: task.endpoint, task: task)
     }
 
     func close() async {
-        for channel in channels { try? await channel.close() }
+        await task.stop()
     }
 }

@@ -1,6 +1,4 @@
 import HTTP2
-import NIOCore
-import NIOPosix
 import Policy
 import Synchronization
 import Telemetry
@@ -8,7 +6,7 @@ import Testing
 
 @testable import DataPlane
 
-@Suite("Relay over loopback: tasks that are gone, dark or somebody else", .timeLimit(.minutes(1)))
+@Suite("Relay over loopback: tasks that are gone", .timeLimit(.minutes(1)))
 struct RelayLivenessTests {
     private static func settings(_ change: (inout ClusterSettings) -> Void = { _ in }) -> ClusterSettings {
         var settings = ClusterSettings()
@@ -83,18 +81,20 @@ struct RelayLivenessTests {
     func slowProbe() async throws {
         let hole = try await BlackHole.open()
         let task = try await ScriptedTask.start()
-        try await RelayBench.run(endpoints: [hole.endpoint, task.endpoint], cluster: Self.settings()) { bench in
+        let settings = Self.settings { $0.connectTimeout = .seconds(2) }
+        try await RelayBench.run(endpoints: [hole.endpoint, task.endpoint], cluster: settings) { bench in
             let caller = try await bench.connect()
             try await call([caller]) { bench.count(.connectFailures) == 1 }
-            #expect(bench.reports == ["\(hole.endpoint.name) no answer within 0.5 s"])
+            #expect(bench.reports == ["\(hole.endpoint.name) no answer within 2.0 s"])
+            let replays = bench.count(.replaysUnsent)
             try await call([caller]) { bench.count(.probes) == 1 }
-            // While the probe waits for an answer, which takes half a second.
+            // While the probe waits for an answer, which takes two seconds.
             for _ in 0..<20 {
                 let begin = ContinuousClock.now
                 #expect(try await caller.call(body: [4]).body == [4])
-                #expect(ContinuousClock.now - begin < .milliseconds(300))
+                #expect(ContinuousClock.now - begin < .milliseconds(900))
             }
-            #expect(bench.count(.replaysUnsent) == 1)
+            #expect(bench.count(.replaysUnsent) == replays)
             await caller.close()
         }
         await task.stop()
@@ -119,20 +119,21 @@ struct RelayLivenessTests {
 
     @Test("a task that says GOAWAY and listens no more costs one call one more try, and is reported")
     func goAwayAndGone() async throws {
-        let isLeaving = Atomic<Bool>(false)
         let leaving = try await ScriptedTask.start { request, moment in
             if moment == .end, request.path.hasSuffix("Leave") { request.goAway(last: request.streamID) }
             ScriptedTask.echo(request, moment)
         }
         let task = try await ScriptedTask.start()
-        let settings = Self.settings { $0.connectBackoff = .seconds(30) }
+        let settings = Self.settings {
+            $0.connectBackoff = .seconds(30)
+            $0.connectBackoffMax = .seconds(30)
+        }
         try await RelayBench.run(endpoints: [leaving.endpoint, task.endpoint], cluster: settings) { bench in
             let caller = try await bench.connect()
             for _ in 0..<4 { #expect(try await caller.call(body: [4]).body == [4]) }
             await leaving.stopListening()
-            while !isLeaving.load(ordering: .relaxed) {
+            for _ in 0..<4 where bench.count(.goAwayReceived) == 0 {
                 #expect(try await caller.call("/echo.Echo/Leave", body: [4]).body == [4])
-                if bench.count(.goAwayReceived) == 1 { isLeaving.store(true, ordering: .relaxed) }
             }
             for _ in 0..<10 { #expect(try await caller.call(body: [4]).body == [4]) }
             #expect(bench.count(.replaysUnsent) == 1)
@@ -208,64 +209,5 @@ struct RelayLivenessTests {
         }
         await task.stop()
         await hole.close()
-    }
-
-    // MARK: Darkness
-
-    @Test("a task that acknowledges and takes its time is not taken for dead")
-    func slowTask() async throws {
-        let task = try await ScriptedTask.start { request, moment in
-            guard moment == .end else { return }
-            request.later(.milliseconds(1_500)) { $0.respond(body: [1], trailers: [("grpc-status", "0")]) }
-        }
-        let settings = Self.settings {
-            $0.darkAfter = .milliseconds(100)
-            $0.darkTimeout = .milliseconds(300)
-        }
-        try await RelayBench.run(endpoints: [task.endpoint], cluster: settings) { bench in
-            let caller = try await bench.connect()
-            #expect(try await caller.call().body == [1])
-            #expect(bench.count(.darkConnections) == 0)
-            #expect(bench.reports.isEmpty)
-            await caller.close()
-        }
-        await task.stop()
-    }
-
-    @Test("a task that reads nothing but acknowledges is not taken for dead, however much waits for it")
-    func closedWindow() async throws {
-        let task = try await ScriptedTask.startMute(reads: false)
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .connect(host: "127.0.0.1", port: task.endpoint.address.port).get()
-        channel.write(ByteBuffer(repeating: 0, count: 20_000_000), promise: nil)
-        channel.flush()
-        for _ in 0..<20 {
-            let facts = try await channel.eventLoop.submit { TaskSocket.facts(of: channel) }.get()
-            // The window is closed; the other side answers whatever still knocks.
-            #expect(facts?.isBlocked == true)
-            #expect(facts.map { !$0.hasOutstanding || $0.sinceAcknowledgement < 900_000_000 } == true)
-            try await Task.sleep(for: .milliseconds(100))
-        }
-        try await channel.close()
-        await task.stop()
-    }
-
-    @Test("the kernel says at once what has arrived")
-    func kernelFacts() async throws {
-        let task = try await ScriptedTask.startMute()
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .connect(host: "127.0.0.1", port: task.endpoint.address.port).get()
-        try await channel.writeAndFlush(ByteBuffer(repeating: 0, count: 1_000))
-        var facts: KernelFacts?
-        for _ in 0..<500 {
-            facts = try await channel.eventLoop.submit { TaskSocket.facts(of: channel) }.get()
-            if facts?.hasOutstanding == false { break }
-            try await Task.sleep(for: .milliseconds(2))
-        }
-        #expect(facts?.unacknowledged == 0)
-        #expect(facts?.isBlocked == false)
-        #expect((facts?.sinceAcknowledgement ?? .max) < 10_000_000_000)
-        try await channel.close()
-        await task.stop()
     }
 }

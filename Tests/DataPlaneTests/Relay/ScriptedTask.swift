@@ -112,6 +112,17 @@ final class ScriptedTask: Sendable {
     var requests: [Request] { state.mutex.withLock { $0.requests } }
     var connectionCount: Int { state.mutex.withLock { $0.connections.count } }
 
+    /// Has the kernel drop every packet to the task (true), as if its host had lost power, or none again. New
+    /// connections get no answer either.
+    func setDark(_ isDark: Bool) async throws {
+        // Acknowledgements of what the task sent last are delayed by up to 40 ms. Dropped they would have it send
+        // again, which a lost host does not.
+        try await Task.sleep(for: .milliseconds(isDark ? 200 : 0))
+        for channel in state.mutex.withLock({ $0.connections }) + [channel] where channel.isActive {
+            try await PacketFilter.set(isDark, on: channel)
+        }
+    }
+
     /// Closes the listening socket and lets the connections be.
     func stopListening() async {
         try? await channel.close()

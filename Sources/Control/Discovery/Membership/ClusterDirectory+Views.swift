@@ -48,15 +48,10 @@ extension ClusterDirectory {
             return view
         }
         view.report = report
-        view.failure = report.failure
-        for endpoint in report.endpoints {
-            guard let port = endpoint.port ?? source.defaultPort ?? rule.port else {
-                view.failure =
-                    view.failure ?? "\(source) names \(endpoint.host) without a port, and the cluster has none"
-                continue
-            }
-            view.members[EndpointAddress(host: endpoint.host, port: port)] = .init(
-                traits: endpoint.traits, isConfirmed: endpoint.isConfirmed)
+        let located = source.located(report.endpoints, clusterPort: rule.port)
+        view.failure = report.failure ?? located.problem
+        for (address, endpoint) in located.endpoints {
+            view.members[address] = .init(traits: endpoint.traits, isConfirmed: endpoint.isConfirmed)
         }
         return view
     }
@@ -91,7 +86,7 @@ extension ClusterDirectory {
         let change = memberships[rule.name]?.update(
             settings: rule.settings, discovered: discovered(by: rule, views), now: clock.now())
         guard let change else { return false }
-        let now = Date()
+        let now = WallClock.now
         for event in change.events { memberships[rule.name]?.timeline.append(event, source: nil, at: now) }
         let ttl = views.compactMap(\.report?.ttl).min()
         if let line = change.membershipLine(ttl: ttl) { logger.info("\(line)") }
@@ -104,7 +99,7 @@ extension ClusterDirectory {
 
     /// Writes events into a cluster's timeline, and the news among them into the log.
     func note(_ events: [DiscoveryEvent], of source: DiscoverySource?, in cluster: String) {
-        let now = Date()
+        let now = WallClock.now
         for event in events {
             let isNews = memberships[cluster]?.timeline.append(event, source: source?.description, at: now) ?? false
             switch event.kind {
@@ -147,12 +142,5 @@ extension ClusterDirectory {
     /// The last events of a cluster, the newest last; nil for a cluster that there is not.
     package func timeline(of cluster: String) -> Timeline? {
         memberships[cluster]?.timeline
-    }
-}
-
-extension DiscoverySource {
-    /// The port of endpoints for which the source knows none.
-    package var defaultPort: Int? {
-        if case .dns(_, let port) = self { port } else { nil }
     }
 }

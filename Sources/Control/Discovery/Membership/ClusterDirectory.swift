@@ -45,7 +45,7 @@ package actor ClusterDirectory: Service {
     package init(
         configuration: Configuration,
         compileRoutes: @escaping @Sendable (Configuration) -> RouteTable,
-        transport: @escaping @Sendable (DNSSettings) -> any DNSTransport = { DNSClient(settings: $0) },
+        transport: @escaping @Sendable (DNSSettings) -> any DNSTransport = { SharedQueries(over: DNSClient(settings: $0)) },
         clock: some Clock<Duration> = ContinuousClock(),
         logger: Logger = Logger(label: "ekiden.discovery"),
         publish: @escaping @Sendable (Snapshot) -> Void

@@ -48,7 +48,10 @@ struct AddressLookup: Sendable {
     /// (RFC 4074, 4), so the A question is heard where there is one.
     private var leading: Result<DNSAnswer, DNSFailure>? { ipv4 ?? ipv6 }
 
-    private var hasAnswer: Bool { ipv4?.failure == nil && ipv4 != nil || ipv6?.failure == nil && ipv6 != nil }
+    private var hasAnswer: Bool { [ipv4, ipv6].compactMap(\.self).contains { $0.failure == nil } }
+
+    /// Whether nobody answered in time.
+    var isSilence: Bool { !hasAnswer && leading?.failure?.kind == .timeout }
 
     /// Whether the server said that the name has no addresses: NXDOMAIN, or NODATA for each family.
     var saysNone: Bool {

@@ -52,7 +52,7 @@ struct AddressResolution: NameResolution {
             return LookOutcome(verdict: lookup.saysNone ? .none(failure) : .failed(failure))
         }
         let before = Set(addresses.keys)
-        let wasComplete = !before.isEmpty && coverage.isComplete
+        let wasComplete = coverage.isComplete
         var change = families.ipv4.apply(to: &ipv4, now: now)
         change.add(families.ipv6.apply(to: &ipv6, now: now))
         ttl = [families.ipv4.ttl, families.ipv6.ttl].compactMap(\.self).min().map { .seconds(Int64($0)) }

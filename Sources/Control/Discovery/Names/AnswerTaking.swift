@@ -53,7 +53,10 @@ extension AnswerUnion {
     /// Takes an answer in.
     /// - Parameter members: its usable records.
     mutating func take(_ members: Set<Member>, of answer: DNSAnswer, now: Duration) -> RecordChange<Member> {
-        let effect = record(members, from: answer.server, ttl: .seconds(Int64(answer.ttl)), now: now)
+        // Records that nobody can use were cut with the others.
+        let effect = record(
+            members, recordCount: Set(answer.records.map(\.data)).count, from: answer.server,
+            ttl: .seconds(Int64(answer.ttl)), now: now)
         var change = RecordChange<Member>()
         change.answers = [
             TakenAnswer(

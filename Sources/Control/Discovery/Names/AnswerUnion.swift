@@ -58,14 +58,15 @@ struct AnswerUnion<Member: Hashable & Sendable>: Sendable {
 
     /// Takes in a good answer. An empty one is none: nothing changes (``removeAll()``).
     /// - Parameters:
+    ///   - recordCount: how many records the answer had, when that is more than its members.
     ///   - ttl: how long the server, if it has a cache, repeats this answer.
     ///   - now: ``DiscoveryClock`` time.
     mutating func record(
-        _ answer: Set<Member>, from server: EndpointAddress, ttl: Duration, now: Duration
+        _ answer: Set<Member>, recordCount: Int? = nil, from server: EndpointAddress, ttl: Duration, now: Duration
     ) -> AnswerEffect<Member> {
         var effect = AnswerEffect<Member>()
         guard !answer.isEmpty else { return effect }
-        effect.isCut = isCut(recordCount: answer.count)
+        effect.isCut = isCut(recordCount: recordCount ?? answer.count)
         isTruncated = effect.isCut
         let answer = bounded(answer)
         effect.added = answer.filter { members[$0] == nil }

@@ -12,7 +12,7 @@ struct LookHistory: Sendable {
     /// "There is none" must have been heard so often before it is believed.
     private static let noneLooksNeeded = 2
 
-    /// Takes a look in, and empties `resolution` when it is certain now that there is none (``AnswerRules/emptyAfter``).
+    /// Takes a look in, and empties `resolution` once it is certain that there is none (``AnswerRules/emptyAfter``).
     ///
     /// A confirmed "none" counts as an answer, since it is one; the failure still says what was heard.
     ///

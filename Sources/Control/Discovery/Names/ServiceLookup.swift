@@ -10,7 +10,10 @@ struct ServiceLookup: Sendable {
     /// Targets asked for side by side; a name with hundreds of them must not be a burst of hundreds of packets.
     static let width = 8
 
-    /// Asks for the addresses of `names`, no more than ``width`` of them at a time.
+    /// Asks for the addresses of `names` in their order, no more than ``width`` of them at a time.
+    ///
+    /// Silence has taken all tries at all servers. Then those that are not under way are left to the next look: with
+    /// servers that are down, each handful would hold the answer back for that long again.
     static func addresses(
         of names: [DNSName], family: AddressFamily, by questioner: Questioner
     ) async -> [DNSName: AddressLookup] {
@@ -22,9 +25,11 @@ struct ServiceLookup: Sendable {
             }
             for _ in 0..<width { askNext() }
             var lookups: [DNSName: AddressLookup] = [:]
+            var isSilent = false
             for await (name, lookup) in group {
                 lookups[name] = lookup
-                if !Task.isCancelled { askNext() }
+                if lookup.isSilence { isSilent = true }
+                if !isSilent, !Task.isCancelled { askNext() }
             }
             return lookups
         }

@@ -58,7 +58,8 @@ struct ServiceResolution: NameResolution {
         return lookup
     }
 
-    /// The targets whose addresses are needed and not known, or no longer to be believed.
+    /// The targets whose addresses are needed and not known, or no longer to be believed; those last that failed the
+    /// last time.
     func dueTargets(after answer: DNSAnswer, now: Duration) -> [DNSName] {
         let services = Self.usable(answer)
         guard !services.isEmpty else { return [] }
@@ -66,7 +67,11 @@ struct ServiceResolution: NameResolution {
         _ = next.take(services, of: answer, now: now)
         let names = Set(next.members.keys.map(\.target))
         return names.filter { (targets[$0]?.dueAt).map { $0 <= now } ?? true }
-            .sorted { $0.wire.lexicographicallyPrecedes($1.wire) }
+            .sorted { first, second in
+                let hasFailed = (first: targets[first]?.failure != nil, second: targets[second]?.failure != nil)
+                if hasFailed.first != hasFailed.second { return hasFailed.second }
+                return first.wire.lexicographicallyPrecedes(second.wire)
+            }
     }
 
     /// A look is good when an endpoint comes out of it. Otherwise everything stays as it was: records whose targets are
@@ -99,9 +104,8 @@ struct ServiceResolution: NameResolution {
         var outcome = LookOutcome(verdict: .good)
         outcome.partialFailure = targetFailures()
         outcome.waitsForTTL = true
-        let wasComplete = !previous.records.members.isEmpty && previous.coverage.isComplete
         let (before, after) = (Set(previous.records.members.keys), Set(records.members.keys))
-        outcome.hasChanged = !before.isSubset(of: after) || wasComplete && after != before
+        outcome.hasChanged = !before.isSubset(of: after) || previous.coverage.isComplete && after != before
         outcome.events = events(of: change, since: previous)
         return outcome
     }

@@ -31,7 +31,9 @@ package final class DNSClient: DNSTransport {
             guard let running = try start() else { return failure(.cancelled) }
             (loop, servers) = running
         } catch {
-            return failure(.system(error.reason))
+            var reply = failure(.system(error.reason))
+            reply.attempts = [DNSAttempt(name: name, type: type, server: nil, result: reply.result, elapsed: .zero)]
+            return reply
         }
 
         var reply = failure(.system("no name server is configured"))

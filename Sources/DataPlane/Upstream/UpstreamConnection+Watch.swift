@@ -1,0 +1,71 @@
+import HTTP2
+import Policy
+import Telemetry
+
+/// Does what the connection's watch says.
+extension UpstreamConnection {
+    /// Looks whether the task still lives; arms itself for the next look.
+    func look() {
+        let now = worker.turn.now
+        while state == .ready || state == .draining, let held {
+            switch watch.look(now: now, streams: held.session.streamCount) {
+            case .none:
+                armWatchdog(now)
+                return
+            case .askKernel:
+                if !follow(watch.hear(TaskSocket.facts(of: held.channel), now: now), held) { return }
+            case let action:
+                if !follow(action, held) { return }
+            }
+        }
+    }
+
+    /// - Returns: whether the connection goes on.
+    private func follow(_ action: ConnectionWatch.Action, _ held: Transport) -> Bool {
+        switch action {
+        case .none, .askKernel:
+            break
+        case .ping:
+            held.session.ping()
+            held.markDirty()
+        case .stall:
+            cluster.count(.darkConnections)
+            let loss = Failure(.connectionLost, "does not acknowledge what it is sent")
+            pool.connectionStalled(self, connectFailure(loss), reason: loss.message)
+        case .resume:
+            if isProven { endpoint.recordReached() }
+            if state == .ready { pool.slotsAvailable(on: self) }
+        case .lose(let reason):
+            lose(failure(reason))
+            return false
+        case .idle:
+            beginDraining()
+            return false
+        }
+        return true
+    }
+
+    private func failure(_ loss: ConnectionWatch.Loss) -> Failure {
+        switch loss {
+        case .noSettings:
+            return Failure(.connectFailure, "accepted the connection but sent no SETTINGS")
+        case .notVerified:
+            return Failure(
+                .connectFailure,
+                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.service ?? "-")")
+        case .pingUnanswered:
+            cluster.count(.keepaliveTimeouts)
+            return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)")
+        case .unacknowledged:
+            return Failure(
+                .connectionLost,
+                "is gone: it has not acknowledged what it was sent for \(settings.darkTimeout)")
+        }
+    }
+
+    /// Has the next look made when it is due.
+    func armWatchdog(_ now: Int64) {
+        guard let watchdog, let held else { return }
+        worker.timers.arm(watchdog, at: watch.nextLook(now: now, streams: held.session.streamCount))
+    }
+}
