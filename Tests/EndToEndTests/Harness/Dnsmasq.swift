@@ -13,8 +13,9 @@ final class Dnsmasq: Sendable {
     }
 
     /// Starts the server, says its process, and ends it when our end of stdin closes. It needs a shell around it: it closes
-    /// the descriptors that it inherits, which Foundation takes for its end and then waits for it.
-    private static let script = #""$@" </dev/null & echo $!; cat; kill $!; wait"#
+    /// the descriptors that it inherits, which Foundation takes for its end and then waits for it. And it needs `env`:
+    /// the threads of a test block signals, and a child inherits that.
+    private static let script = #"env --default-signal "$@" </dev/null & echo $!; cat; kill -9 $!; wait"#
 
     init() throws {
         port = try FreePort.next()
