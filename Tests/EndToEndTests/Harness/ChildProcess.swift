@@ -119,7 +119,9 @@ final class ChildProcess: Sendable {
     /// How many bytes came; 0 at the end. Not `availableData`, which ends the whole run when a signal interrupts it.
     private static func read(_ handle: FileHandle, into bytes: inout [UInt8]) -> Int {
         while true {
-            let count = bytes.withUnsafeMutableBytes { Foundation.read(handle.fileDescriptor, $0.baseAddress, $0.count) }
+            let count = bytes.withUnsafeMutableBytes {
+                Foundation.read(handle.fileDescriptor, $0.baseAddress, $0.count)
+            }
             if count >= 0 { return count }
             if errno != EINTR { return 0 }
         }
