@@ -13,7 +13,7 @@ extension EndToEnd {
         private static let readable: Set = ["oversize", "truncate"]
 
         @Test(
-            "Every bad answer under load, each for a cluster of its own: no call fails, no storm of queries, and then all is well"
+            "Every bad answer under load, each for a cluster: no call fails, no storm of queries, then all is well"
         )
         func underLoad() async throws {
             let tasks = Fleet.addresses(1...3) + ["::1"]
@@ -64,7 +64,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A name that has never resolved: the listener is up, /ready says why not, calls get UNAVAILABLE with both names",
+            "A name that has never resolved: the listener is up, /ready says why, calls get UNAVAILABLE and why",
             arguments: [("nxdomain", "NXDOMAIN"), ("servfail", "SERVFAIL"), ("drop", "no DNS answer in time")])
         func neverResolved(_ mode: String, _ said: String) async throws {
             try await Processes.scope { processes in

@@ -11,7 +11,7 @@ extension EndToEnd {
         private static let addresses = ["10.9.0.11", "10.9.0.12", "10.9.0.13", "fd00:9::14", "fd00:9::15"]
 
         @Test(
-            "One task of five goes dark under load: few calls are lost, soon, and nobody else notices; and it comes back",
+            "One task of five goes dark under load: few calls are lost, soon, nobody else notices, and it returns",
             arguments: ["10.9.0.11", "fd00:9::15"])
         func oneOfFive(_ victim: String) async throws {
             try await Processes.scope { processes in
@@ -77,8 +77,8 @@ extension NetworkNamespace {
         try await run("ip address add \(address)/\(address.contains(":") ? "64 nodad" : "24") dev wire")
     }
 
-    /// Packets to this address leave for a station that does not exist, and packets from it are dropped where it is: what is
-    /// sent is sent well, and nobody answers.
+    /// Packets to this address leave for a station that does not exist, and packets from it are dropped where it is:
+    /// what is sent is sent well, and nobody answers.
     fileprivate func lose(_ address: String, on host: NetworkNamespace) async throws {
         try await run("ip neighbour replace \(address) lladdr 02:00:00:00:00:99 dev wire nud permanent")
         try await host.run("ip \(Self.family(address)) rule add from \(address) blackhole")

@@ -9,7 +9,7 @@ extension EndToEnd {
         private static let patience: Duration = .seconds(60)
 
         @Test(
-            "Eight of twenty per answer: all get their share; those that stop leave without a failed call; six are exact"
+            "Eight of twenty per answer: all get their share, those that stop cost no call, six are exact"
         )
         func sampleOfTwenty() async throws {
             let all = Fleet.addresses(1...20)
@@ -77,7 +77,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Tasks that live on but are in no answer any more expire by absence, without a failed call; the same for AAAA",
+            "Tasks that live on but are in no AAAA answer any more expire by absence, without a failed call",
             .enabled(if: NetworkNamespace.isAvailable, "needs root for a network namespace with addresses of its own"))
         func absentOverIPv6() async throws {
             let all = (1...20).map { String(format: "fd00:e::%x", $0) }

@@ -103,8 +103,9 @@ final class ChildProcess: Sendable {
         let handle = pipe.fileHandleForReading
         Thread.detachNewThread {
             var rest = Data()
-            while case let data = handle.availableData, !data.isEmpty {
-                rest.append(data)
+            var bytes = [UInt8](repeating: 0, count: 65_536)
+            while case let count = read(handle, into: &bytes), count > 0 {
+                rest.append(contentsOf: bytes[..<count])
                 while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
                     log.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
                     rest = Data(rest[(end + 1)...])
@@ -112,6 +113,17 @@ final class ChildProcess: Sendable {
             }
             if !rest.isEmpty { log.append(String(decoding: rest, as: UTF8.self)) }
             log.close()
+        }
+    }
+
+    /// How many bytes came; 0 at the end. Not `availableData`, which ends the whole run when a signal interrupts it.
+    private static func read(_ handle: FileHandle, into bytes: inout [UInt8]) -> Int {
+        while true {
+            let count = bytes.withUnsafeMutableBytes {
+                Foundation.read(handle.fileDescriptor, $0.baseAddress, $0.count)
+            }
+            if count >= 0 { return count }
+            if errno != EINTR { return 0 }
         }
     }
 }

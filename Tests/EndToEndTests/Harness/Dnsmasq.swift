@@ -12,8 +12,8 @@ final class Dnsmasq: Sendable {
         var server: Int32
     }
 
-    /// Starts the server, says its process, and ends it when our end of stdin closes. It needs a shell around it: it closes
-    /// the descriptors that it inherits, which Foundation takes for its end and then waits for it. And it needs `env`:
+    /// Starts the server, says its process, and ends it when our end of stdin closes. It needs a shell around it: it
+    /// closes the descriptors that it inherits, which Foundation takes for its end and then waits for it. And it needs `env`:
     /// the threads of a test block signals, and a child inherits that.
     private static let script = #"env --default-signal "$@" </dev/null & echo $!; cat; kill -9 $!; wait"#
 

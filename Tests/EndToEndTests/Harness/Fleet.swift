@@ -47,7 +47,6 @@ final class Fleet: Sendable {
         let before = Moment.now
         peer.child.deliver(SIGKILL)
         _ = try await peer.child.exitCode()
-        // The harness has to know that this end was meant.
         return before...Moment.now
     }
 }

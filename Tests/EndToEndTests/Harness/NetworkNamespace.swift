@@ -2,8 +2,8 @@ import Foundation
 
 /// A network of the test's own: addresses, links and losses that nobody else sees.
 ///
-/// It has no name and lives as long as a process in it: when the test ends, however it ends, the kernel takes it away with
-/// all its links.
+/// It has no name and lives as long as a process in it: when the test ends, however it ends, the kernel takes it away
+/// with all its links.
 final class NetworkNamespace: Sendable {
     /// Where processes are started now; nil for the machine's own network.
     @TaskLocal static var current: NetworkNamespace?

@@ -18,7 +18,7 @@ extension Processes {
         return task
     }
 
-    /// Ekiden with a listener, and with these clusters as flow mappings: `port: 1, discover: [dns://tasks.local]`. Calls
+    /// Ekiden with a listener, and with these clusters as flow mappings: `port: 1, discover: dns://tasks.local`. Calls
     /// go to the cluster whose name is their authority, else to the first.
     func ekiden(_ clusters: KeyValuePairs<String, String>, _ dns: DNSServer...) async throws -> EkidenProcess {
         try await ekiden(clusters, servers: dns.map { "127.0.0.1:\($0.port)" })

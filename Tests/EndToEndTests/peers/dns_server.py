@@ -13,9 +13,9 @@ Prints {"port": N} when it is ready. Then each line of stdin is a JSON command, 
   {"cmd": "mode", "mode": "normal" | "servfail" | "nxdomain" | "refused" | "drop" | "empty" | "truncate" | "garbage"
                           | "loop" | "oversize" | "delay", "delay": 0.5, "types": ["AAAA"], "name": "users.local"}
                                 how to answer, from the next query on; "types" keeps it to these questions, "name" to
-                                this name; "delay" is in seconds; "truncate" cuts UDP answers (TC, no records) and answers
-                                in full over TCP; "loop" answers with a CNAME that leads back to itself; "oversize" adds
-                                sixty thousand bytes to an answer, over UDP too
+                                this name; "delay" is in seconds; "truncate" cuts UDP answers (TC, no records) and
+                                answers in full over TCP; "loop" answers with a CNAME that leads back to itself;
+                                "oversize" adds sixty thousand bytes to an answer, over UDP too
   {"cmd": "stats"}              {"queries": {"users.local A": 3}, "udp": 2, "tcp": 1}, counted since the last "reset"
   {"cmd": "reset"}              sets the counts to zero
 

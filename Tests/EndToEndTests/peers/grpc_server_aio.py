@@ -177,7 +177,8 @@ async def main():
     parser.add_argument("--task", action="append", default=[], metavar="NAME=ADDRESS:PORT")
     parser.add_argument("--max-streams", type=int, help="MAX_CONCURRENT_STREAMS that a task advertises")
     parser.add_argument(
-        "--service", action="append", default=[], help="what the tasks' health service says SERVING to, besides the empty name")
+        "--service", action="append", default=[],
+        help="what the tasks' health service says SERVING to, besides the empty name")
     options = parser.parse_args()
 
     server = Server(options.max_streams, options.service)

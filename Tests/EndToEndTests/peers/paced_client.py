@@ -2,11 +2,11 @@
 
     paced_client.py --target 127.0.0.1:15001 --rate 200
 
-The calls go round the authorities, so that one load reaches several clusters. Commands: `take` prints a `calls` event with
-the calls that have ended since the last one; `stop` waits for those in flight, prints the rest and exits.
+The calls go round the authorities, so that one load reaches several clusters. Commands: `take` prints a `calls` event
+with the calls that have ended since the last one; `stop` waits for those in flight, prints the rest and exits.
 
 A `calls` event is {"texts": [...], "calls": [[start, end, status, name, authority], ...]}. Times are seconds of
-CLOCK_MONOTONIC, the others positions in texts: the status as `OK` or `CODE: details`, the name of the task that answered.
+CLOCK_MONOTONIC, the others positions in texts: the status as `OK` or `CODE: details`, the name of the task.
 """
 
 import argparse
