@@ -12,17 +12,19 @@ let strict: [SwiftSetting] = [
 ]
 
 /// Settings of the targets on the path of a request.
-let hot: [SwiftSetting] = strict + [
-    // Dynamic exclusivity checks cost a tenth of a request. Debug builds, which all tests run on, keep them.
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
-]
+let hot: [SwiftSetting] =
+    strict + [
+        // Dynamic exclusivity checks cost a tenth of a request. Debug builds, which all tests run on, keep them.
+        .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+    ]
 
 /// Settings of ``HTTP2``: all its objects belong to one thread each, for their whole life, so that its references are
 /// counted without locked instructions in release builds. For this the target must not touch an object that another thread may
 /// hold: no global references, no loggers, no snapshots (`docs/decisions/0007-uncontended-reference-counts.md`).
-let confined: [SwiftSetting] = hot + [
-    .unsafeFlags(["-Xfrontend", "-assume-single-threaded"], .when(configuration: .release))
-]
+let confined: [SwiftSetting] =
+    hot + [
+        .unsafeFlags(["-Xfrontend", "-assume-single-threaded"], .when(configuration: .release))
+    ]
 
 let package = Package(
     name: "ekiden",

