@@ -45,7 +45,8 @@ extension MetricsRegistry {
         var families: [MetricFamily] = []
         for metric in WorkerMetric.allCases {
             let descriptor = metric.descriptor
-            families.add(descriptor, MetricFamily.Sample(Double(total(metric)), labels: descriptor.labels))
+            families.add(
+                descriptor, MetricFamily.Sample(Double(total(metric)) * descriptor.scale, labels: descriptor.labels))
         }
         return families
     }
@@ -56,7 +57,8 @@ extension MetricsRegistry {
             let descriptor = metric.descriptor
             for (cluster, cells) in clusters {
                 let labels = [("cluster", cluster)] + descriptor.labels
-                families.add(descriptor, MetricFamily.Sample(Double(cells[metric.rawValue]), labels: labels))
+                families.add(
+                    descriptor, MetricFamily.Sample(Double(cells[metric.rawValue]) * descriptor.scale, labels: labels))
             }
         }
         return families

@@ -30,6 +30,8 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
     case killedWriteStall
     case killedProtocolError
     case noRoute
+    case snapshotsApplied
+    case snapshotApplyTime
     case invariantViolations
 
     package var descriptor: MetricDescriptor {
@@ -91,6 +93,10 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
         case .killedIdle: killed("idle")
         case .killedWriteStall: killed("write_stall")
         case .killedProtocolError: killed("protocol_error")
+        case .snapshotsApplied:
+            .counter("ekiden_snapshots_applied_total", "Changes of routes or membership that workers have taken over.")
+        case .snapshotApplyTime:
+            .seconds("ekiden_snapshot_apply_seconds_total", "Time that workers spent on taking them over.")
         case .noRoute:
             .counter("ekiden_no_route_total", "Requests that matched no route.")
         case .invariantViolations:

@@ -65,6 +65,11 @@ final class Worker {
     /// streams and ends with its last one.
     func apply(_ snapshot: Snapshot) {
         guard snapshot.version > self.snapshot.version else { return }
+        let began = turn.now
+        defer {
+            count(.snapshotsApplied)
+            count(.snapshotApplyTime, Int(turn.now - began))
+        }
         self.snapshot = snapshot
         var old: [Int: ClusterPool] = [:]
         for pool in pools { old[pool.cluster.state.id] = pool }
