@@ -9,7 +9,7 @@ struct ClusterMembershipTests {
     private let rule = ClusterRule(name: "users", discover: [.dns(name: "users.local", port: 1)])
 
     private func membership() -> ClusterMembership {
-        ClusterMembership(rule: rule, id: 1, reportUnreachable: { _, _ in })
+        ClusterMembership(rule: rule, keys: [], id: 1, reportUnreachable: { _, _ in })
     }
 
     /// Last parts of addresses; negative ones are kept from earlier answers.
@@ -59,6 +59,39 @@ struct ClusterMembershipTests {
         #expect(membership.evictions == 1)
         // Being listed as seen earlier does not bring it back; nothing changes.
         #expect(update(&membership, discovered(1, 2, -3)) == nil)
+    }
+
+    @Test("when more than half cannot be reached at once nobody is evicted: it is more likely us than them")
+    func ownNetwork() throws {
+        var membership = membership()
+        update(&membership, discovered(1, 2, -3, -4, -5))
+        for host in 1...3 { fail(try endpoint(membership, host)) }
+        #expect(update(&membership, discovered(1, 2, -3, -4, -5)) == nil)
+        try endpoint(membership, 1).recordReached()
+        #expect(update(&membership, discovered(1, 2, -3, -4, -5))?.evicted == [address(3)])
+        // The one that is out counts on, so that they cannot leave one after the other.
+        fail(try endpoint(membership, 4))
+        #expect(update(&membership, discovered(1, 2, -3, -4, -5)) == nil)
+        #expect(hosts(membership) == ["1", "2", "4", "5"])
+    }
+
+    @Test("a reload that changes sources, or only their rules, keeps what there is until they have answered")
+    func reload() throws {
+        var membership = membership()
+        update(&membership, discovered(1, 2, 3))
+        var pending = DiscoveredMembers()
+        pending.isComplete = false
+        pending.resolution = .pending
+        membership.replaceSources(with: rule.discover, keys: [.file(path: "/other", emptyAfter: nil)])
+        update(&membership, pending)
+        #expect(hosts(membership) == ["1", "2", "3"])
+        // They are not confirmed any more: who cannot be reached leaves.
+        fail(try endpoint(membership, 2))
+        update(&membership, pending)
+        #expect(hosts(membership) == ["1", "3"])
+        update(&membership, discovered(3, 4))
+        #expect(hosts(membership) == ["3", "4"])
+        #expect(membership.hasHadEndpoints)
     }
 
     @Test("an answer that names it brings it back, as the object it was: still unreachable")

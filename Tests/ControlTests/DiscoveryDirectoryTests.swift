@@ -175,6 +175,24 @@ struct DiscoveryDirectoryTests {
         }
     }
 
+    @Test("a reload that changes how answers are read empties nothing, also while the name servers are silent")
+    func changedRules() async throws {
+        transport.set("users.local", .addresses(["10.0.0.1", "10.0.0.2"], ttl: 5))
+        let rule = dns("users", "users.local")
+        try await withDirectory(configuration(rule)) { directory in
+            _ = await snapshots.next()
+            let before = await snapshots.next().clusters[0]
+            transport.set("users.local", .failure(.timeout))
+            var changed = configuration(rule)
+            changed.dns.answers.emptyAfter = .seconds(30)
+            await directory.apply(changed)
+            let after = await snapshots.next().clusters[0]
+            #expect(after.endpoints.map(ObjectIdentifier.init) == before.endpoints.map(ObjectIdentifier.init))
+            while await directory.status().first?.sources.first?.failures == 0 { await Task.yield() }
+            #expect(await directory.status().first?.endpoints.count == 2)
+        }
+    }
+
     @Test("with `first`, the first source that has answered counts, also while it fails")
     func firstSource() async throws {
         transport.set("a.local", .failure(.serverFailure))

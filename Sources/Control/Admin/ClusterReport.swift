@@ -13,6 +13,7 @@ enum ClusterReport {
             "balance": .string(cluster.settings.balance.rawValue),
             "combine": .string(cluster.combine.rawValue),
             "endpoints": .array(zip(cluster.endpoints, cluster.traits).map { json($0, $1) }),
+            "evicted": .array(cluster.evicted.map { .string($0.description) }),
             "evictions_total": .integer(cluster.evictions),
             "discovery": .array(cluster.sources.map(json)),
         ])

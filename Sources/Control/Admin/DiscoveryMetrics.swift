@@ -50,8 +50,10 @@ enum DiscoveryMetrics {
         var truncated = MetricFamily(
             .gauge, "ekiden_discovery_truncated", "Whether a source's latest answer was cut: 1 or 0.")
         for cluster in clusters {
+            // Naming a source twice is of no use, but no reason for a page that no scraper takes.
+            var seen: Set<DiscoverySource> = []
             for source in cluster.sources {
-                guard let coverage = source.coverage else { continue }
+                guard let coverage = source.coverage, seen.insert(source.source).inserted else { continue }
                 let labels: KeyValuePairs = ["cluster": cluster.name, "source": source.source.description]
                 known.samples.append(.init(Double(coverage.known), labels))
                 truncated.samples.append(.init(coverage.isTruncated ? 1 : 0, labels))

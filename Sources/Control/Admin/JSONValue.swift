@@ -1,7 +1,10 @@
 import Policy
 
 /// A JSON text under construction: keys keep the order in which they are written, for people who read it with curl.
-package enum JSONValue {
+///
+/// `Sendable` is written, not inferred: inferring it the compiler (6.3.1) finds, in some orders of files, a "circular
+/// reference".
+package enum JSONValue: Sendable {
     case null
     case bool(Bool)
     case integer(Int)
@@ -11,9 +14,6 @@ package enum JSONValue {
     case object([(key: String, value: JSONValue)])
 
     /// An object as a literal: `.members(["name": .string("users")])`.
-    ///
-    /// Not a conformance to the literal protocols: with them the compiler (6.3.1) finds, in some orders of files, a
-    /// "circular reference".
     package static func members(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
         .object(members.map { ($0.key, $0.value) })
     }

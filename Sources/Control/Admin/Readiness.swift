@@ -10,7 +10,7 @@ package struct Readiness: Sendable, Equatable {
     }
 
     /// - Parameters:
-    ///   - clusters: one that never had a good answer keeps the process from being ready. One that had is no reason any
+    ///   - clusters: one that never had an endpoint keeps the process from being ready. One that had is no reason any
     ///     more, whatever discovery says later: its callers get their errors here as anywhere else.
     ///   - isStarting: the listeners are not open yet.
     ///   - isDraining: the process is leaving.
@@ -18,7 +18,7 @@ package struct Readiness: Sendable, Equatable {
         var reasons: [Reason] = []
         if isStarting { reasons.append(.starting) }
         if isDraining { reasons.append(.draining) }
-        for cluster in clusters where cluster.hasNeverResolved {
+        for cluster in clusters where !cluster.hasHadEndpoints {
             reasons.append(.unresolved(cluster: cluster.name, cluster.resolution))
         }
         self.init(reasons)
@@ -43,15 +43,5 @@ package struct Readiness: Sendable, Equatable {
                 "cluster \(cluster): no answer of discovery yet"
             }
         }
-    }
-}
-
-extension ClusterStatus {
-    /// Whether no source ever gave an answer. Endpoints that a reload handed down count as one.
-    fileprivate var hasNeverResolved: Bool {
-        endpoints.isEmpty
-            && sources.allSatisfy { status in
-                if case .fixed = status.source { false } else { status.lastSuccessAge == nil }
-            }
     }
 }

@@ -52,14 +52,13 @@ extension ClusterDirectory {
         return view
     }
 
-    func members(of source: DiscoverySource, in rule: ClusterRule) -> [EndpointAddress: DiscoveredMembers.Member] {
-        view(of: source, in: rule).members
-    }
-
     /// Joins what the sources of a cluster say, as the cluster wants it.
     private func discovered(by rule: ClusterRule, _ views: [SourceView]) -> DiscoveredMembers {
         var counted = views
-        if rule.combine == .first, let first = views.first(where: { $0.hasSucceeded && !$0.members.isEmpty }) {
+        // A source that nobody has looked at yet may be the one: the next in line does not step in before it has spoken.
+        if rule.combine == .first,
+            let first = views.first(where: { $0.isPending || $0.hasSucceeded && !$0.members.isEmpty })
+        {
             counted = [first]
         }
         var discovered = DiscoveredMembers()
@@ -121,6 +120,8 @@ extension ClusterDirectory {
             return ClusterStatus(
                 name: cluster.name, settings: cluster.settings, combine: rule.combine, resolution: cluster.resolution,
                 endpoints: cluster.endpoints, traits: cluster.traits, evictions: membership.evictions,
+                evicted: membership.evicted.sorted { $0.description < $1.description },
+                hasHadEndpoints: membership.hasHadEndpoints,
                 sources: rule.discover.map { status(of: $0, in: rule, now: now) })
         }
     }
@@ -130,9 +131,16 @@ extension ClusterDirectory {
         let report = view.report
         return SourceStatus(
             source: source, addressCount: view.members.count, coverage: report?.coverage, ttl: report?.ttl,
-            lastSuccessAge: report?.lastSuccess.map { now - $0 }, isFailing: view.failure != nil,
+            lastSuccessAge: age(of: view, source, now), isFailing: view.failure != nil,
             lastFailure: view.failure ?? report?.lastFailure, answers: report?.answers ?? 0,
             failures: report?.failures ?? 0)
+    }
+
+    /// Since the last good answer. A file reports only what is new, so that one without a fault is as old as a look.
+    private func age(of view: SourceView, _ source: DiscoverySource, _ now: Duration) -> Duration? {
+        guard let success = view.report?.lastSuccess else { return nil }
+        if case .file = source, view.failure == nil { return .zero }
+        return now - success
     }
 
     /// The last events of a cluster, the newest last; nil for a cluster that there is not.

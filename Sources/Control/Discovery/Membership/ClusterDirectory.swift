@@ -21,6 +21,8 @@ package actor ClusterDirectory: Service {
     }
 
     private var transport: any DNSTransport
+    /// As it was read last.
+    private var system = try? SystemResolver.read()
     private var factory: SourceFactory
     private var running: [SourceKey: RunningSource] = [:]
     /// What each running source said last.
@@ -90,21 +92,30 @@ package actor ClusterDirectory: Service {
 
     /// Replaces the configuration (SIGHUP). What it does not change goes on undisturbed.
     package func apply(_ configuration: Configuration) async {
-        let previous = self.configuration
+        let hasNewDNS = configuration.dns != self.configuration.dns || configuration.dns.asksSystem && hasNewSystem()
+        let retired = hasNewDNS ? transport : nil
         self.configuration = configuration
         routes = compileRoutes(configuration)
-        guard isRunning else { return }
-        var retired: (any DNSTransport)?
-        if configuration.dns != previous.dns {
-            if configuration.dns.needsNewTransport(after: previous.dns) {
-                retired = transport
-                transport = makeTransport(configuration.dns)
-            }
+        if hasNewDNS {
+            transport = makeTransport(configuration.dns)
             factory = SourceFactory(settings: configuration.dns, transport: transport, clock: clock)
-            for (key, running) in running { await factory.update(running.source, key) }
         }
-        reconcile()
+        // Nothing may come between the new routes and the clusters that they point to, so that waiting follows last.
+        if isRunning {
+            let kept = running
+            reconcile()
+            if hasNewDNS {
+                for (key, kept) in kept where running[key] != nil { await factory.update(kept.source, key) }
+            }
+        }
         await retired?.close()
+    }
+
+    /// Whether the system's name servers or search domains are others than they were.
+    private func hasNewSystem() -> Bool {
+        let previous = system
+        system = try? SystemResolver.read()
+        return system != previous
     }
 
     /// Waits until each source has been looked at once, with whatever outcome.
@@ -130,7 +141,7 @@ package actor ClusterDirectory: Service {
     /// Brings sources and clusters in line with the configuration and publishes the result.
     private func reconcile() {
         for rule in configuration.clusters {
-            memberships[rule.name]?.replaceSources(with: rule.discover) { members(of: $0, in: rule) }
+            memberships[rule.name]?.replaceSources(with: rule.discover, keys: self.keys(of: rule))
         }
         let keys = Set(configuration.clusters.flatMap { self.keys(of: $0) })
         for (key, running) in running where !keys.contains(key) {
@@ -154,7 +165,7 @@ package actor ClusterDirectory: Service {
     private func makeMembership(_ rule: ClusterRule) -> ClusterMembership {
         let (name, evidence) = (rule.name, evidence.continuation)
         defer { nextClusterID += 1 }
-        return ClusterMembership(rule: rule, id: nextClusterID) { endpoint, reason in
+        return ClusterMembership(rule: rule, keys: keys(of: rule), id: nextClusterID) { endpoint, reason in
             evidence.yield(Evidence(cluster: name, endpoint: endpoint, reason: reason))
         }
     }
@@ -174,7 +185,7 @@ package actor ClusterDirectory: Service {
         reports[key] = report
         var hasChanged = false
         for rule in configuration.clusters {
-            for source in rule.discover where self.key(of: source, in: rule) == key {
+            if let source = rule.discover.first(where: { self.key(of: $0, in: rule) == key }) {
                 note(report.events, of: source, in: rule.name)
             }
             if keys(of: rule).contains(key), update(rule) { hasChanged = true }
@@ -224,7 +235,6 @@ private struct Evidence: Sendable {
 }
 
 extension DNSSettings {
-    fileprivate func needsNewTransport(after previous: DNSSettings) -> Bool {
-        servers != previous.servers || timeout != previous.timeout || tries != previous.tries
-    }
+    /// Whether something is left to `/etc/resolv.conf`.
+    fileprivate var asksSystem: Bool { servers.isEmpty || search == nil || ndots == nil }
 }

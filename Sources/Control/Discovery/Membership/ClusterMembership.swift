@@ -30,11 +30,17 @@ struct ClusterMembership: Sendable {
     private(set) var evictions = 0
     private var endpoints: [EndpointAddress: Endpoint] = [:]
     private var sources: [DiscoverySource]
-    /// Addresses of sources that a reload took away, held until every source that replaced them has had a good
-    /// answer: a new name must not empty a cluster while it is looked up.
+    /// What makes the sources that run the same as before; differs also where only their rules do.
+    private var keys: [SourceKey]
+    /// What the last update came to, in the order of the addresses.
+    private var current: [(address: EndpointAddress, traits: EndpointTraits)] = []
+    /// Members from before a reload that changed sources, held until every source has had a good answer: a new name,
+    /// or a new rule for an old one, must not empty a cluster while it is looked up.
     private var inherited: [EndpointAddress: DiscoveredMembers.Member] = [:]
     /// Addresses that left on evidence; only an answer that names them brings them back.
-    private var evicted: Set<EndpointAddress> = []
+    private(set) var evicted: Set<EndpointAddress> = []
+    /// Whether there ever was an endpoint.
+    private(set) var hasHadEndpoints = false
     /// Endpoints that left lately. A stale record may list one again: what is known about it is still true then.
     private var departed: [EndpointAddress: Departed] = [:]
 
@@ -49,26 +55,28 @@ struct ClusterMembership: Sendable {
     /// - Parameters:
     ///   - id: never used before in this process.
     ///   - reportUnreachable: called by the workers.
-    init(rule: ClusterRule, id: Int, reportUnreachable: @escaping @Sendable (Endpoint, _ reason: String) -> Void) {
+    init(
+        rule: ClusterRule, keys: [SourceKey], id: Int,
+        reportUnreachable: @escaping @Sendable (Endpoint, _ reason: String) -> Void
+    ) {
         let refresh = RefreshTargets()
         self.refresh = refresh
         sources = rule.discover
+        self.keys = keys
         cluster = Cluster(
             name: rule.name, settings: rule.settings, endpoints: [], resolution: .pending,
             state: ClusterState(
                 id: id, requestRefresh: { refresh.request() }, reportUnreachable: reportUnreachable))
     }
 
-    /// Takes the sources of a reload.
-    /// - Parameter members: what a source says now; asked for those that go.
-    mutating func replaceSources(
-        with sources: [DiscoverySource],
-        members: (DiscoverySource) -> [EndpointAddress: DiscoveredMembers.Member]
-    ) {
-        for source in self.sources where !sources.contains(source) {
-            inherited.merge(members(source)) { first, _ in first }
+    /// Takes the sources of a reload, and keeps what there is until they have answered.
+    mutating func replaceSources(with sources: [DiscoverySource], keys: [SourceKey]) {
+        guard sources != self.sources || keys != self.keys else { return }
+        for member in current where inherited[member.address] == nil {
+            // No answer of the new sources has named it, so that evidence counts against it.
+            inherited[member.address] = .init(traits: member.traits, isConfirmed: false)
         }
-        self.sources = sources
+        (self.sources, self.keys) = (sources, keys)
     }
 
     /// Takes what discovery says now. Endpoints whose address stays are the same objects as before.
@@ -86,14 +94,13 @@ struct ClusterMembership: Sendable {
         let traits = order.map { members[$0]?.traits ?? EndpointTraits() }
         guard
             !added.isEmpty || !removed.isEmpty || settings != cluster.settings
-                || discovered.resolution != cluster.resolution || traits != orderedTraits
+                || discovered.resolution != cluster.resolution || traits != current.map(\.traits)
         else { return nil }
 
-        for address in removed {
-            if let endpoint = endpoints.removeValue(forKey: address) { depart(endpoint, now) }
-        }
+        depart(removed.compactMap { endpoints.removeValue(forKey: $0) }, now)
         for address in added { endpoints[address] = returning(address, now) ?? Endpoint(address: address) }
-        orderedTraits = traits
+        current = Array(zip(order, traits).map { (address: $0, traits: $1) })
+        hasHadEndpoints = hasHadEndpoints || !endpoints.isEmpty
         evictions += evictedNow.count
         let previous = cluster.resolution
         cluster = Cluster(
@@ -105,24 +112,24 @@ struct ClusterMembership: Sendable {
             endpointCount: endpoints.count, previousResolution: previous, resolution: discovered.resolution)
     }
 
-    /// In the order of the addresses, as they were at the last update.
-    private var orderedTraits: [EndpointTraits] = []
-
     // MARK: Evidence
 
-    /// Takes out what no latest answer names and nobody can reach.
+    /// Takes out what no latest answer names and nobody can reach, up to half of the members: when more seem to be gone
+    /// at once it is more likely that this side has lost its network, and they would be missed when it is back.
     /// - Returns: those that were endpoints until now.
     private mutating func evict(
         from members: inout [EndpointAddress: DiscoveredMembers.Member]
     ) -> [EndpointAddress] {
         evicted.formIntersection(members.keys)
+        let unreachable = members.keys.count { evicted.contains($0) || endpoints[$0]?.isUnreachable == true }
+        let mayEvict = unreachable * 2 <= members.count
         var evictedNow: [EndpointAddress] = []
         for (address, member) in members {
             if member.isConfirmed {
                 evicted.remove(address)
             } else if evicted.contains(address) {
                 members[address] = nil
-            } else if endpoints[address]?.isUnreachable == true {
+            } else if mayEvict, endpoints[address]?.isUnreachable == true {
                 members[address] = nil
                 evicted.insert(address)
                 evictedNow.append(address)
@@ -131,10 +138,14 @@ struct ClusterMembership: Sendable {
         return evictedNow.sorted(by: Self.isOrderedBefore)
     }
 
-    private mutating func depart(_ endpoint: Endpoint, _ now: Duration) {
+    private mutating func depart(_ endpoints: [Endpoint], _ now: Duration) {
+        guard !endpoints.isEmpty else { return }
         departed = departed.filter { now - $0.value.time < Self.departedMemory }
-        if departed.count < Self.departedMaximum {
-            departed[endpoint.address] = Departed(endpoint: endpoint, time: now)
+        for endpoint in endpoints { departed[endpoint.address] = Departed(endpoint: endpoint, time: now) }
+        let excess = departed.count - Self.departedMaximum
+        guard excess > 0 else { return }
+        for oldest in departed.sorted(by: { $0.value.time < $1.value.time }).prefix(excess) {
+            departed[oldest.key] = nil
         }
     }
 

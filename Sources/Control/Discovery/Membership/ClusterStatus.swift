@@ -12,12 +12,17 @@ package struct ClusterStatus: Sendable {
     package let traits: [EndpointTraits]
     /// Endpoints that left because nobody could reach them, although discovery had not given them up; since the start.
     package let evictions: Int
+    /// Those of them that would be endpoints if they could be reached.
+    package let evicted: [EndpointAddress]
+    /// Whether there ever was an endpoint.
+    package let hasHadEndpoints: Bool
     /// In the order of the configuration.
     package let sources: [SourceStatus]
 
     package init(
         name: String, settings: ClusterSettings, combine: SourceCombination = .union, resolution: Cluster.Resolution,
-        endpoints: [Endpoint], traits: [EndpointTraits]? = nil, evictions: Int = 0, sources: [SourceStatus]
+        endpoints: [Endpoint], traits: [EndpointTraits]? = nil, evictions: Int = 0,
+        evicted: [EndpointAddress] = [], hasHadEndpoints: Bool? = nil, sources: [SourceStatus]
     ) {
         self.name = name
         self.settings = settings
@@ -26,6 +31,8 @@ package struct ClusterStatus: Sendable {
         self.endpoints = endpoints
         self.traits = traits ?? Array(repeating: EndpointTraits(), count: endpoints.count)
         self.evictions = evictions
+        self.evicted = evicted
+        self.hasHadEndpoints = hasHadEndpoints ?? !endpoints.isEmpty
         self.sources = sources
     }
 }

@@ -30,7 +30,12 @@ extension FileIdentity {
         guard attributes[.type] as? FileAttributeType == .typeRegular else { throw obstacle("this is not a file") }
         self.init(
             target: target, inode: attributes[.systemFileNumber] as? UInt64 ?? 0,
-            size: attributes[.size] as? UInt64 ?? 0,
+            size: Self.size(attributes[.size]),
             modified: attributes[.modificationDate] as? Date ?? .distantPast)
+    }
+
+    /// Foundation's two libraries give it in two types.
+    private static func size(_ value: Any?) -> UInt64 {
+        value as? UInt64 ?? (value as? UInt).map(UInt64.init) ?? 0
     }
 }
