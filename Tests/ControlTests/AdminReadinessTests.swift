@@ -31,10 +31,13 @@ struct AdminReadinessTests {
     @Test(
         "a cluster that has resolved once is no reason, whatever discovery says now",
         arguments: [
-            ClusterStatus.test("late", resolution: .failed("SERVFAIL"), sources: [.dns("a.local", age: .seconds(60))]),
+            ClusterStatus.test(
+                "late", hasHadEndpoints: true, resolution: .failed("SERVFAIL"),
+                sources: [.dns("a.local", age: .seconds(60))]),
             .test(
-                "half", resolution: .failed("SERVFAIL"), sources: [.dns("a.local"), .dns("b.local", age: .seconds(1))]),
-            .test("both", resolution: .failed("SERVFAIL"), sources: [.dns("a.local"), .fixed]),
+                "half", hasHadEndpoints: true, resolution: .failed("SERVFAIL"),
+                sources: [.dns("a.local"), .dns("b.local", age: .seconds(1))]),
+            .test("emptied", hasHadEndpoints: true, resolution: .resolved, sources: [.dns("a.local"), .fixed]),
             .test("reloaded", endpoints: [endpoint], resolution: .pending, sources: [.dns("new.local")]),
         ])
     func resolvedOnce(cluster: ClusterStatus) {

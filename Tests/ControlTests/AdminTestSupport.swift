@@ -8,11 +8,12 @@ import Telemetry
 /// A cluster as the admin server would be told of it.
 extension ClusterStatus {
     static func test(
-        _ name: String, endpoints: [Endpoint] = [], resolution: Cluster.Resolution = .resolved,
-        sources: [SourceStatus] = []
+        _ name: String, endpoints: [Endpoint] = [], hasHadEndpoints: Bool? = nil,
+        resolution: Cluster.Resolution = .resolved, sources: [SourceStatus] = []
     ) -> ClusterStatus {
         ClusterStatus(
-            name: name, settings: ClusterSettings(), resolution: resolution, endpoints: endpoints, sources: sources)
+            name: name, settings: ClusterSettings(), resolution: resolution, endpoints: endpoints,
+            hasHadEndpoints: hasHadEndpoints, sources: sources)
     }
 }
 

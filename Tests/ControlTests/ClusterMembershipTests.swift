@@ -39,38 +39,39 @@ struct ClusterMembershipTests {
         try #require(membership.cluster.endpoints.first { $0.address == address(host) })
     }
 
-    private func fail(_ endpoint: Endpoint) {
-        endpoint.recordUnreachable(now: 0, base: 1, ceiling: 1)
+    private func fail(_ membership: inout ClusterMembership, _ host: Int) throws {
+        try endpoint(membership, host).recordUnreachable(now: 0, base: 1, ceiling: 1)
+        membership.note(unreachable: address(host))
     }
 
     @Test("an address that the latest answer does not name leaves when nobody can reach it")
     func eviction() throws {
         var membership = membership()
-        update(&membership, discovered(1, 2, -3))
-        fail(try endpoint(membership, 2))
-        fail(try endpoint(membership, 3))
-        let change = try #require(update(&membership, discovered(1, 2, -3)))
+        update(&membership, discovered(1, 2, 4, -3))
+        try fail(&membership, 2)
+        try fail(&membership, 3)
+        let change = try #require(update(&membership, discovered(1, 2, 4, -3)))
         #expect(change.removed == [address(3)])
         #expect(change.evicted == [address(3)])
         #expect(
-            change.events.map(\.text) == ["10.0.0.3:1: cannot be reached, and not in the latest answer (2 endpoints)"])
+            change.events.map(\.text) == ["10.0.0.3:1: cannot be reached, and not in the latest answer (3 endpoints)"])
         // The one that the answer names stays: the next answer would only bring it back.
-        #expect(hosts(membership) == ["1", "2"])
+        #expect(hosts(membership) == ["1", "2", "4"])
         #expect(membership.evictions == 1)
         // Being listed as seen earlier does not bring it back; nothing changes.
-        #expect(update(&membership, discovered(1, 2, -3)) == nil)
+        #expect(update(&membership, discovered(1, 2, 4, -3)) == nil)
     }
 
     @Test("when more than half cannot be reached at once nobody is evicted: it is more likely us than them")
     func ownNetwork() throws {
         var membership = membership()
         update(&membership, discovered(1, 2, -3, -4, -5))
-        for host in 1...3 { fail(try endpoint(membership, host)) }
+        for host in 1...3 { try fail(&membership, host) }
         #expect(update(&membership, discovered(1, 2, -3, -4, -5)) == nil)
         try endpoint(membership, 1).recordReached()
         #expect(update(&membership, discovered(1, 2, -3, -4, -5))?.evicted == [address(3)])
         // The one that is out counts on, so that they cannot leave one after the other.
-        fail(try endpoint(membership, 4))
+        try fail(&membership, 4)
         #expect(update(&membership, discovered(1, 2, -3, -4, -5)) == nil)
         #expect(hosts(membership) == ["1", "2", "4", "5"])
     }
@@ -86,7 +87,7 @@ struct ClusterMembershipTests {
         update(&membership, pending)
         #expect(hosts(membership) == ["1", "2", "3"])
         // They are not confirmed any more: who cannot be reached leaves.
-        fail(try endpoint(membership, 2))
+        try fail(&membership, 2)
         update(&membership, pending)
         #expect(hosts(membership) == ["1", "3"])
         update(&membership, discovered(3, 4))
@@ -94,12 +95,20 @@ struct ClusterMembershipTests {
         #expect(membership.hasHadEndpoints)
     }
 
+    @Test("what this host cannot do is no evidence against a task")
+    func noEvidence() throws {
+        var membership = membership()
+        update(&membership, discovered(1, 2, -3))
+        try endpoint(membership, 3).recordUnreachable(now: 0, base: 1, ceiling: 1)
+        #expect(update(&membership, discovered(1, 2, -3)) == nil)
+    }
+
     @Test("an answer that names it brings it back, as the object it was: still unreachable")
     func returning() throws {
         var membership = membership()
         update(&membership, discovered(1, -3))
         let before = try endpoint(membership, 3)
-        fail(before)
+        try fail(&membership, 3)
         update(&membership, discovered(1, -3))
         #expect(hosts(membership) == ["1"])
         update(&membership, discovered(-1, 3), now: .seconds(599))
@@ -114,7 +123,7 @@ struct ClusterMembershipTests {
         var membership = membership()
         update(&membership, discovered(1, 3))
         let before = try endpoint(membership, 3)
-        fail(before)
+        try fail(&membership, 3)
         update(&membership, discovered(1))
         update(&membership, discovered(1, 3), now: .seconds(600))
         #expect(try endpoint(membership, 3) !== before)
@@ -125,7 +134,7 @@ struct ClusterMembershipTests {
     func evidenceEnds() throws {
         var membership = membership()
         update(&membership, discovered(1, -3))
-        fail(try endpoint(membership, 3))
+        try fail(&membership, 3)
         update(&membership, discovered(1, -3))
         update(&membership, discovered(1))
         #expect(update(&membership, discovered(1)) == nil)
@@ -137,7 +146,7 @@ struct ClusterMembershipTests {
     func neverEmpty() throws {
         var membership = membership()
         update(&membership, discovered(1, 2))
-        for endpoint in membership.cluster.endpoints { fail(endpoint) }
+        for host in 1...2 { try fail(&membership, host) }
         #expect(update(&membership, discovered(1, 2)) == nil)
         #expect(hosts(membership) == ["1", "2"])
     }

@@ -161,7 +161,7 @@ struct DiscoveryDirectoryTests {
             #expect(coverage.known == 3)
 
             both.endpoints[1].recordUnreachable(now: 0, base: 1, ceiling: 1)
-            three.state.reportUnreachable(both.endpoints[1], "10.0.0.2:50051: connection refused")
+            three.state.reportUnreachable(both.endpoints[1], "connection refused")
             let after = await snapshots.next().clusters[0]
             #expect(after.endpoints.map(\.address.host) == ["10.0.0.1", "10.0.0.3"])
             let events = try #require(await directory.timeline(of: "users")).entries.map(\.event)

@@ -144,7 +144,49 @@ struct BalancerTests {
         #expect(abs(halves.0 - halves.1) <= 1)
     }
 
-    @Test("least_request: idle endpoints get shares by weight, and busy counts relative to it")
+    @Test(
+        "with a dead tier the next one is spread as evenly as if it were alone",
+        arguments: [(1, 2), (2, 3), (3, 4), (4, 5), (2, 2)], BalancePolicy.allCases)
+    func failedOverShares(sizes: (dead: Int, living: Int), balance: BalancePolicy) {
+        let cluster = cluster(
+            (0..<(sizes.dead + sizes.living)).map { EndpointTraits(priority: $0 < sizes.dead ? 0 : 1) }, balance)
+        cool(cluster, 0..<sizes.dead)
+        let shares = shares(of: cluster, picks: 1_200 * sizes.living)
+        #expect(shares.prefix(sizes.dead).allSatisfy { $0 == 0 })
+        let rest = shares.dropFirst(sizes.dead)
+        if balance == .roundRobin {
+            #expect((rest.max() ?? 0) - (rest.min() ?? 0) <= 1, "\(shares)")
+        } else {
+            #expect(rest.allSatisfy { (1_000...1_400).contains($0) }, "\(shares)")
+        }
+    }
+
+    @Test("a heavy endpoint that is dead leaves fair shares to the others", arguments: BalancePolicy.allCases)
+    func deadHeavy(balance: BalancePolicy) {
+        let cluster = cluster([65_535, 1, 1, 2].map { EndpointTraits(weight: $0) }, balance)
+        cool(cluster, [0])
+        let shares = shares(of: cluster, picks: 4_000)
+        #expect(shares[0] == 0)
+        #expect((850...1_150).contains(shares[1]) && (850...1_150).contains(shares[2]), "\(shares)")
+        #expect((1_850...2_150).contains(shares[3]), "\(shares)")
+    }
+
+    @Test("least_request: dead neighbours give nobody more than a fair share")
+    func deadNeighbours() {
+        let cluster = cluster(6, .leastRequest)
+        cool(cluster, 0..<3)
+        let shares = shares(of: cluster, picks: 6_000)
+        #expect(shares.dropFirst(3).allSatisfy { (1_850...2_150).contains($0) }, "\(shares)")
+    }
+
+    @Test("least_request: endpoints without streams get shares by weight")
+    func idleWeights() {
+        let shares = shares(
+            of: cluster([EndpointTraits(weight: 3), EndpointTraits(weight: 1)], .leastRequest), picks: 6_000)
+        #expect((4_300...4_900).contains(shares[0]), "\(shares)")
+    }
+
+    @Test("least_request: busy counts relative to the weight")
     func weightedLeastRequest() {
         let cluster = cluster([EndpointTraits(weight: 3), EndpointTraits(weight: 1)], .leastRequest)
         cluster.endpoints[0].activeStreams.store(4, ordering: .relaxed)

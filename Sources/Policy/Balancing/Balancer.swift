@@ -14,108 +14,145 @@ package enum Balancer {
         package var probe: Int?
     }
 
+    /// Draws from the cursor until an endpoint fits; after so many a member is drawn by lot instead. More would make a
+    /// pick long where a heavy endpoint is dead and most turns are its.
+    private static let drawsMax = 64
+
     /// - Parameters:
     ///   - cluster: the members and the shared cursor.
     ///   - tried: endpoints that this exchange has been on already.
     ///   - now: nanoseconds of the monotonic clock.
-    ///   - random: the worker's generator; used by `least_request`.
+    ///   - random: the worker's generator.
     /// - Returns: nil when no endpoint is left.
     package static func pick(
         in cluster: Cluster, tried: TriedEndpoints, now: Int64, random: inout SplitMix64
     ) -> Pick? {
-        if cluster.endpoints.isEmpty { return nil }
-        if tried.isEmpty, cluster.endpoints.count == 1 { return Pick(index: 0) }
-        var search = Search(cluster: cluster, tried: tried, now: now)
-        for tier in cluster.tiers {
-            let found: Int?
-            switch cluster.settings.balance {
-            case .roundRobin: found = search.roundRobin(tier)
-            case .leastRequest: found = search.leastRequest(tier, &random)
-            }
-            if let found { return Pick(index: found, probe: search.probe) }
+        let count = cluster.endpoints.count
+        if count == 0 { return nil }
+        if tried.isEmpty, count == 1 { return Pick(index: 0) }
+        // Nearly every pick ends here: one tier, equal weights, and whose turn it is can be reached.
+        var passedOver: Int?
+        if cluster.isPlain, tried.isEmpty, cluster.settings.balance == .roundRobin {
+            let turn = cluster.state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
+            let index = Int(UInt(bitPattern: turn) % UInt(count))
+            if !cluster.endpoints[index].isUnreachable { return Pick(index: index) }
+            passedOver = index
         }
-        // Nobody can be reached: whoever tries is the probe.
-        guard let last = search.unreachable() else { return nil }
-        return Pick(index: last)
+        return search(cluster, tried, now, &random, passedOver)
     }
 
-    /// One pick under way.
-    private struct Search {
-        let cluster: Cluster
-        let tried: TriedEndpoints
+    /// - Parameter passedOver: an unreachable endpoint whose turn has been drawn already.
+    @inline(never)
+    private static func search(
+        _ cluster: Cluster, _ tried: TriedEndpoints, _ now: Int64, _ random: inout SplitMix64, _ passedOver: Int?
+    ) -> Pick? {
+        var fitness = Fitness(now: now)
+        if let passedOver { _ = fitness.takes(cluster.endpoints[passedOver], passedOver, tried) }
+        for tier in cluster.tiers {
+            // A tier without anybody who fits draws nothing: its draws would decide whose turn it is in the next one.
+            guard tier.members.contains(where: { fitness.takes(cluster.endpoints[$0], $0, tried) }) else { continue }
+            let index: Int
+            switch cluster.settings.balance {
+            case .roundRobin: index = roundRobin(cluster, tier, tried, &fitness, &random)
+            case .leastRequest: index = leastRequest(cluster, tier, tried, &fitness, &random)
+            }
+            return Pick(index: index, probe: fitness.probe)
+        }
+        // Nobody can be reached: whoever tries is the probe.
+        return unreachable(cluster, tried, now).map { Pick(index: $0) }
+    }
+
+    /// Whether a stream may go to an endpoint, and who should be tried again instead.
+    private struct Fitness {
         let now: Int64
         var probe: Int?
 
-        /// Whether a stream may go there; notes the endpoint if it should be tried again instead.
-        private mutating func takes(_ index: Int) -> Bool {
-            let endpoint = cluster.endpoints[index]
+        mutating func takes(_ endpoint: Endpoint, _ index: Int, _ tried: TriedEndpoints) -> Bool {
             if endpoint.isUnreachable {
                 if probe == nil, !endpoint.isCoolingDown(now: now) { probe = index }
                 return false
             }
             return tried.isEmpty || !tried.contains(endpoint)
         }
+    }
 
-        /// Draws from the cursor until an endpoint fits. An endpoint that does not fit loses its turn, and the others
-        /// keep equal shares: taking the neighbour instead would give that neighbour twice its share.
-        mutating func roundRobin(_ tier: Cluster.Tier) -> Int? {
-            for _ in 0..<tier.turns {
-                let index = tier.index(at: cluster.state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue)
-                if takes(index) { return index }
+    /// An endpoint that does not fit loses its turn, and the others keep equal shares: taking the neighbour instead
+    /// would give that neighbour twice its share.
+    private static func roundRobin(
+        _ cluster: Cluster, _ tier: Cluster.Tier, _ tried: TriedEndpoints, _ fitness: inout Fitness,
+        _ random: inout SplitMix64
+    ) -> Int {
+        for _ in 0..<min(tier.turns, max(tier.members.count, drawsMax)) {
+            let turn = cluster.state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
+            let index = tier.index(at: turn)
+            if fitness.takes(cluster.endpoints[index], index, tried) { return index }
+        }
+        // Most turns are those of a heavy endpoint that does not fit; or other workers, which draw from the same
+        // cursor, have had the turn that would.
+        return lot(cluster, tier, tried, &fitness, &random)
+    }
+
+    /// Two draws without regard to fitness, then the less busy of those that fit: the classic power of two choices.
+    /// Where weights differ, a draw falls on an endpoint as often as its weight says, and busy is relative to it.
+    private static func leastRequest(
+        _ cluster: Cluster, _ tier: Cluster.Tier, _ tried: TriedEndpoints, _ fitness: inout Fitness,
+        _ random: inout SplitMix64
+    ) -> Int {
+        let turns = tier.turns
+        let firstTurn = random.below(turns)
+        var secondTurn = random.below(max(turns - 1, 1))
+        if secondTurn >= firstTurn { secondTurn = (secondTurn + 1) % turns }
+        let first = tier.index(at: firstTurn)
+        let second = tier.index(at: secondTurn)
+        let firstFits = fitness.takes(cluster.endpoints[first], first, tried)
+        let secondFits = fitness.takes(cluster.endpoints[second], second, tried)
+        switch (firstFits, secondFits) {
+        case (true, true): return isBusier(first, than: second, cluster, tier) ? second : first
+        case (true, false): return first
+        case (false, true): return second
+        case (false, false): return lot(cluster, tier, tried, &fitness, &random)
+        }
+    }
+
+    private static func isBusier(_ first: Int, than second: Int, _ cluster: Cluster, _ tier: Cluster.Tier) -> Bool {
+        let firstActive = cluster.endpoints[first].activeStreams.load(ordering: .relaxed)
+        let secondActive = cluster.endpoints[second].activeStreams.load(ordering: .relaxed)
+        if tier.rotation.isEmpty { return firstActive > secondActive }
+        // Cross-multiplied: a / wa > b / wb. Equals keep the first draw, which follows the weights.
+        return firstActive * cluster.traits[second].weight > secondActive * cluster.traits[first].weight
+    }
+
+    /// One of those that fit, by lot and weight, in one pass. There is one.
+    private static func lot(
+        _ cluster: Cluster, _ tier: Cluster.Tier, _ tried: TriedEndpoints, _ fitness: inout Fitness,
+        _ random: inout SplitMix64
+    ) -> Int {
+        var total = 0
+        var found = tier.members.lowerBound
+        for index in tier.members where fitness.takes(cluster.endpoints[index], index, tried) {
+            let weight = max(cluster.traits[index].weight, 1)
+            total += weight
+            if random.below(total) < weight { found = index }
+        }
+        return found
+    }
+
+    /// Of endpoints that cannot be reached and were not tried: one whose pause is over if there is one, in turn.
+    private static func unreachable(_ cluster: Cluster, _ tried: TriedEndpoints, _ now: Int64) -> Int? {
+        let start = cluster.state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
+        var pausing: Int?
+        for tier in cluster.tiers {
+            let count = tier.members.count
+            for step in 0..<count {
+                let offset = Int(UInt(bitPattern: start &+ step) % UInt(count))
+                let index = tier.members.lowerBound + offset
+                let endpoint = cluster.endpoints[index]
+                if tried.contains(endpoint) { continue }
+                if !endpoint.isCoolingDown(now: now) { return index }
+                pausing = pausing ?? index
             }
-            // Other workers draw from the same cursor, so a full round here may have missed one: look at each of them.
-            return tier.members.first { takes($0) }
         }
-
-        /// Two draws without regard to fitness, then the less busy of those that fit: the classic power of two choices.
-        /// Where weights differ, a draw falls on an endpoint as often as its weight says, and busy is relative to it.
-        mutating func leastRequest(_ tier: Cluster.Tier, _ random: inout SplitMix64) -> Int? {
-            let turns = tier.turns
-            let firstTurn = random.below(turns)
-            var secondTurn = random.below(max(turns - 1, 1))
-            if secondTurn >= firstTurn { secondTurn = (secondTurn + 1) % turns }
-            let first = tier.index(at: firstTurn)
-            let second = tier.index(at: secondTurn)
-            switch (takes(first), takes(second)) {
-            case (true, true): return load(of: second, isBelow: first, tier) ? second : first
-            case (true, false): return first
-            case (false, true): return second
-            case (false, false):
-                // The first that fits from a random place on.
-                let count = tier.members.count
-                for step in 0..<count {
-                    let index = tier.members.lowerBound + (first - tier.members.lowerBound + step) % count
-                    if takes(index) { return index }
-                }
-                return nil
-            }
-        }
-
-        private func load(of second: Int, isBelow first: Int, _ tier: Cluster.Tier) -> Bool {
-            let firstActive = cluster.endpoints[first].activeStreams.load(ordering: .relaxed)
-            let secondActive = cluster.endpoints[second].activeStreams.load(ordering: .relaxed)
-            if tier.rotation.isEmpty { return secondActive < firstActive }
-            // Cross-multiplied: a / wa < b / wb.
-            return (secondActive + 1) * cluster.traits[first].weight < (firstActive + 1) * cluster.traits[second].weight
-        }
-
-        /// Of endpoints that cannot be reached and were not tried: one whose pause is over if there is one, in turn.
-        func unreachable() -> Int? {
-            let start = cluster.state.roundRobinCursor.wrappingAdd(1, ordering: .relaxed).oldValue
-            var pausing: Int?
-            for tier in cluster.tiers {
-                let count = tier.members.count
-                for step in 0..<count {
-                    let offset = Int(UInt(bitPattern: start &+ step) % UInt(count))
-                    let index = tier.members.lowerBound + offset
-                    let endpoint = cluster.endpoints[index]
-                    if tried.contains(endpoint) { continue }
-                    if !endpoint.isCoolingDown(now: now) { return index }
-                    pausing = pausing ?? index
-                }
-            }
-            return pausing
-        }
+        return pausing
     }
 }
 

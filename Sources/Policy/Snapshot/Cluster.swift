@@ -12,6 +12,8 @@ package final class Cluster: Sendable {
     package let traits: [EndpointTraits]
     /// The endpoints by priority, the preferred ones first. One tier in nearly every cluster.
     package let tiers: [Tier]
+    /// Whether there is one tier at most and all weights are equal.
+    package let isPlain: Bool
     /// What discovery last said; becomes part of the message when there is no endpoint.
     package let resolution: Resolution
     /// What outlives the snapshot: cursor, identity, the door back to discovery.
@@ -32,6 +34,7 @@ package final class Cluster: Sendable {
             self.endpoints = endpoints
             self.traits = Array(repeating: EndpointTraits(), count: endpoints.count)
             tiers = endpoints.isEmpty ? [] : [Tier(members: endpoints.indices, weights: nil)]
+            isPlain = true
             return
         }
         // A stable sort: equal priorities keep the given order.
@@ -47,6 +50,7 @@ package final class Cluster: Sendable {
             start = end
         }
         self.tiers = tiers
+        isPlain = tiers.count <= 1 && tiers.allSatisfy(\.rotation.isEmpty)
     }
 
     /// What discovery knows about a cluster's name.

@@ -55,7 +55,7 @@ extension ClusterDirectory {
     /// Joins what the sources of a cluster say, as the cluster wants it.
     private func discovered(by rule: ClusterRule, _ views: [SourceView]) -> DiscoveredMembers {
         var counted = views
-        // A source that nobody has looked at yet may be the one: the next in line does not step in before it has spoken.
+        // A source that nobody has looked at yet may be the one: the next in line does not step in before it spoke.
         if rule.combine == .first,
             let first = views.first(where: { $0.isPending || $0.hasSucceeded && !$0.members.isEmpty })
         {

@@ -197,7 +197,9 @@ package actor ClusterDirectory: Service {
     /// A worker could not reach an endpoint.
     private func take(_ evidence: Evidence) {
         guard let rule = configuration.clusters.first(where: { $0.name == evidence.cluster }) else { return }
-        note([DiscoveryEvent(.unreachable, evidence.reason)], of: nil, in: rule.name)
+        let text = "\(evidence.endpoint.name): \(evidence.reason)"
+        note([DiscoveryEvent(.unreachable, text)], of: nil, in: rule.name)
+        memberships[rule.name]?.note(unreachable: evidence.endpoint.address)
         memberships[rule.name]?.refresh.request()
         if update(rule) { publishSnapshot() }
     }
@@ -230,7 +232,7 @@ package actor ClusterDirectory: Service {
 private struct Evidence: Sendable {
     let cluster: String
     let endpoint: Endpoint
-    /// `cannot connect to 10.0.0.4:50051 of cluster users: connection refused`.
+    /// `connection refused`; without the endpoint's name.
     let reason: String
 }
 

@@ -37,6 +37,9 @@ struct ClusterMembership: Sendable {
     /// Members from before a reload that changed sources, held until every source has had a good answer: a new name,
     /// or a new rule for an old one, must not empty a cluster while it is looked up.
     private var inherited: [EndpointAddress: DiscoveredMembers.Member] = [:]
+    /// Addresses that a worker could not reach, for a reason of the task's. An endpoint may also be unreachable because
+    /// this host has run out of something; that is no evidence.
+    private var reported: Set<EndpointAddress> = []
     /// Addresses that left on evidence; only an answer that names them brings them back.
     private(set) var evicted: Set<EndpointAddress> = []
     /// Whether there ever was an endpoint.
@@ -114,6 +117,11 @@ struct ClusterMembership: Sendable {
 
     // MARK: Evidence
 
+    /// A worker could not reach this endpoint.
+    mutating func note(unreachable address: EndpointAddress) {
+        reported.insert(address)
+    }
+
     /// Takes out what no latest answer names and nobody can reach, up to half of the members: when more seem to be gone
     /// at once it is more likely that this side has lost its network, and they would be missed when it is back.
     /// - Returns: those that were endpoints until now.
@@ -121,6 +129,7 @@ struct ClusterMembership: Sendable {
         from members: inout [EndpointAddress: DiscoveredMembers.Member]
     ) -> [EndpointAddress] {
         evicted.formIntersection(members.keys)
+        reported = reported.filter { endpoints[$0]?.isUnreachable == true }
         let unreachable = members.keys.count { evicted.contains($0) || endpoints[$0]?.isUnreachable == true }
         let mayEvict = unreachable * 2 <= members.count
         var evictedNow: [EndpointAddress] = []
@@ -129,7 +138,7 @@ struct ClusterMembership: Sendable {
                 evicted.remove(address)
             } else if evicted.contains(address) {
                 members[address] = nil
-            } else if mayEvict, endpoints[address]?.isUnreachable == true {
+            } else if mayEvict, reported.contains(address) {
                 members[address] = nil
                 evicted.insert(address)
                 evictedNow.append(address)
