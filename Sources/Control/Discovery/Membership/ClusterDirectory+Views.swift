@@ -95,7 +95,8 @@ extension ClusterDirectory {
     /// Writes events into a cluster's timeline, and the news among them into the log.
     func note(_ events: [DiscoveryEvent], of source: DiscoverySource?, in cluster: String) {
         let now = WallClock.now
-        for event in events {
+        // Who came is told by the cluster itself, with port and sum.
+        for event in events where event.kind != .added {
             let isNews = memberships[cluster]?.timeline.append(event, source: source?.description, at: now) ?? false
             switch event.kind {
             case .answer, .expired:
