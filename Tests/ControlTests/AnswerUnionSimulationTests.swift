@@ -58,8 +58,8 @@ struct AnswerUnionSimulationTests {
     @Test(
         "a set that shrinks is clean after about as many answers as the new size needs",
         arguments: [
-            (from: 20, to: 12, answers: 17...20), (from: 100, to: 10, answers: 13...17),
-            (from: 40, to: 20, answers: 31...35), (from: 20, to: 8, answers: 9...9),
+            (from: 20, to: 12, answers: 17...20), (from: 100, to: 10, answers: 13...20),
+            (from: 40, to: 20, answers: 31...35), (from: 20, to: 8, answers: 60...60),
         ], 1...5 as ClosedRange<UInt64>)
     func shrinks(change: (from: Int, to: Int, answers: ClosedRange<Int>), seed: UInt64) throws {
         var name = Name(tasks: change.from, seed: seed)
@@ -71,7 +71,8 @@ struct AnswerUnionSimulationTests {
         var expired: [Int] = []
         while expired.count < change.from - change.to, name.answers - start < 400 { expired += name.ask() }
         #expect(Set(expired) == Set(change.to..<change.from))
-        // Counted until the last of them left; a sample that repeats the one before by chance adds one.
+        // Counted until the last of them left; a sample that repeats an earlier one by chance adds one.
+        // Down to just an answer's size it takes ten minutes.
         #expect(change.answers.contains(name.answers - start), "\(name.answers - start)")
         let estimate = try #require(name.union.coverage?.estimated)
         #expect(abs(estimate - Double(change.to)) < 0.5)
@@ -109,6 +110,44 @@ struct AnswerUnionSimulationTests {
         let stale = Set(name.union.members.filter(\.value.isInLatest).keys)
         for _ in 0..<25 { #expect(name.ask(answer: stale) == []) }
         #expect(name.ask(times: 100) == [])
+        #expect(name.union.members.count == 20)
+    }
+
+    @Test(
+        "a resolver that serves one stale answer for less than ten minutes expires nobody; longer, it is believed",
+        arguments: [1, 10, 30], 1...5 as ClosedRange<UInt64>)
+    func stale(ttl: Int, seed: UInt64) {
+        var name = Name(tasks: 20, ttl: .seconds(ttl), seed: seed)
+        #expect(name.ask(times: 200) == [])
+        let stale = Set(name.union.members.filter(\.value.isInLatest).keys)
+        // The stale answer is the latest good one; the others were last seen before it.
+        let start = name.now - name.ttl
+        while name.now - start + name.ttl < .seconds(600) { #expect(name.ask(answer: stale) == []) }
+        #expect(name.union.members.count == 20)
+        #expect(name.ask(answer: stale).count == 12)
+        #expect(Set(name.union.members.keys) == stale)
+    }
+
+    @Test(
+        "caches behind one address that answer in turn, with a TTL far shorter than they keep it, expire nobody",
+        arguments: [1, 2, 4], 1...5 as ClosedRange<UInt64>)
+    func shortTTL(caches: Int, seed: UInt64) {
+        var name = Name(tasks: 20, ttl: .seconds(1), seed: seed)
+        #expect(name.ask(times: 200) == [])
+        var draw = Draw(seed: seed + 100)
+        for _ in 0..<20 {
+            let sets = (0..<caches).map { _ in draw.sample(8, of: Array(0..<20)) }
+            for second in 0..<60 { #expect(name.ask(answer: sets[second % caches]) == []) }
+        }
+        #expect(name.union.members.count == 20)
+    }
+
+    @Test("two caches that are stale for an hour expire nobody", arguments: [1, 30])
+    func staleCaches(ttl: Int) {
+        var name = Name(tasks: 20, ttl: .seconds(ttl))
+        #expect(name.ask(times: 200) == [])
+        let sets = [Set(0..<8), Set(4..<12)]
+        for answer in 0..<3_600 / ttl { #expect(name.ask(answer: sets[answer % 2]) == []) }
         #expect(name.union.members.count == 20)
     }
 

@@ -63,6 +63,21 @@ struct DiscoveryPaceTests {
         #expect(isBetween(pause, .seconds(seconds.lowerBound), .seconds(seconds.upperBound)))
     }
 
+    @Test(
+        "after a failure a refresh waits for the pause, five seconds of it at most, and for the negative TTL",
+        arguments: [
+            (pause: 0.9, ttl: nil, gap: 1), (pause: 4, ttl: nil, gap: 4), (pause: 30, ttl: nil, gap: 5),
+            (pause: 7, ttl: 7, gap: 7), (pause: 30, ttl: 3, gap: 5), (pause: 30, ttl: 300, gap: 10),
+        ] as [(pause: Double, ttl: Int?, gap: Double)])
+    func refreshGap(failure: (pause: Double, ttl: Int?, gap: Double)) {
+        let gap = LookPace.refreshGap(
+            after: .failing(looks: 1, negativeTTL: failure.ttl.map { .seconds($0) }), pause: .seconds(failure.pause),
+            within: bounds)
+        #expect(gap == .seconds(failure.gap))
+        let good = LookPace.refreshGap(after: .good(.init(ttl: .seconds(9))), pause: .seconds(9), within: bounds)
+        #expect(good == .seconds(1))
+    }
+
     /// Looks at a set that stays incomplete, until the servers are asked as configured again.
     private func fills(_ pace: inout LookPace, hasChanged: Bool, share: Double?) -> [Int] {
         var random = SeededGenerator(seed: 1)

@@ -53,7 +53,7 @@ struct DiscoveryResolutionTests {
         #expect(resolution.ttl == .seconds(4))
         #expect(
             outcome.events == [
-                DiscoveryEvent(.answer, "4 addresses from 127.0.0.1:53, ttl 4 s"),
+                DiscoveryEvent(.answer, "4 addresses from 127.0.0.1:53"),
                 DiscoveryEvent(.added, "10.0.0.2 10.0.0.10 fd00::1"),
             ])
     }
@@ -75,6 +75,17 @@ struct DiscoveryResolutionTests {
         #expect(resolution.endpoints.allSatisfy { $0.isConfirmed })
         _ = resolution.record(AddressLookup(ipv4: try good("10.0.0.2"), ipv6: bad(.noData)), now: .seconds(3))
         #expect(hosts(resolution) == ["10.0.0.2"])
+    }
+
+    @Test("a repeated answer has the same text, whatever its TTL has come down to")
+    func sameText() throws {
+        var resolution = AddressResolution(rules: AnswerRules())
+        for ttl in [5, 4, 1] as [UInt32] {
+            let outcome = resolution.record(
+                AddressLookup(ipv4: try good("10.0.0.1", "10.0.0.2", ttl: ttl), ipv6: bad(.noData)), now: .zero)
+            #expect(outcome.events.first?.text == "2 addresses from 127.0.0.1:53")
+            #expect(resolution.ttl == .seconds(Int(ttl)))
+        }
     }
 
     @Test("one family that fails keeps its addresses and is told, one that has none any more loses them")
@@ -171,14 +182,14 @@ struct DiscoveryResolutionTests {
         let first = (1...8).map { "10.0.0.\($0)" }
         let second = (5...12).map { "10.0.0.\($0)" }
         var outcome = resolution.record(AddressLookup(ipv4: try good(first), ipv6: bad(.noData)), now: .zero)
-        #expect(outcome.events.first?.text == "8 of an unknown number of addresses from 127.0.0.1:53, ttl 5 s")
+        #expect(outcome.events.first?.text == "8 of an unknown number of addresses from 127.0.0.1:53")
         outcome = resolution.record(AddressLookup(ipv4: try good(second), ipv6: bad(.noData)), now: .seconds(6))
         #expect(hosts(resolution) == (1...12).map { "10.0.0.\($0)" })
         #expect(resolution.endpoints.filter { !$0.isConfirmed }.map(\.host) == (1...4).map { "10.0.0.\($0)" })
         #expect(resolution.coverage.isTruncated)
         #expect(
             outcome.events == [
-                DiscoveryEvent(.answer, "8 of about 16 addresses from 127.0.0.1:53, ttl 5 s"),
+                DiscoveryEvent(.answer, "8 of about 16 addresses from 127.0.0.1:53"),
                 DiscoveryEvent(.added, "10.0.0.9 10.0.0.10 10.0.0.11 10.0.0.12"),
                 DiscoveryEvent(.missed, "10.0.0.1 (once) 10.0.0.2 (once) 10.0.0.3 (once) 10.0.0.4 (once)"),
             ])

@@ -129,6 +129,41 @@ struct DiscoveryResolverTests {
         }
     }
 
+    @Test("refreshes do not undo the back-off of a name that fails")
+    func refreshWhileFailing() async throws {
+        transport.set("users.local", .failure(.serverFailure))
+        try await withResolver { resolver in
+            _ = await reports.next()
+            for (round, expected) in [1, 2, 4, 5, 5, 5, 5].enumerated() {
+                resolver.refreshNow()
+                while await clock.nextSleep() > .milliseconds(5_000) {
+                    for _ in 0..<1_000 { resolver.refreshNow() }
+                    await Task.yield()
+                }
+                #expect(isAbout(await clock.nextSleep(), expected))
+                #expect(transport.lookups(of: "users.local") == round + 1)
+                _ = await nextReport()
+            }
+        }
+    }
+
+    @Test("a reload does not wait for the back-off, not even where a refresh does")
+    func reloadWhileFailing() async throws {
+        transport.set("users.local", .failure(.nameError, negativeTTL: 300))
+        try await withResolver { resolver in
+            _ = await reports.next()
+            resolver.refreshNow()
+            #expect(await clock.nextSleep() == .seconds(10))
+            clock.advance(by: .seconds(2))
+            let successor = FakeTransport()
+            successor.set("users.local", .addresses(["10.0.0.7"], ttl: 5))
+            await resolver.use(
+                transport: successor, settings: DNSSettings(), rules: AnswerRules(), search: .none)
+            #expect(hosts(await reports.next()) == ["10.0.0.7"])
+            #expect(clock.now.offset == .seconds(2))
+        }
+    }
+
     @Test("a silent AAAA question holds the A answer back only so long")
     func slowFamily() async throws {
         transport.set("users.local", .addresses(["10.0.0.1"], ttl: 5))
@@ -138,7 +173,9 @@ struct DiscoveryResolverTests {
             let report = await nextReport()
             #expect(hosts(report) == ["10.0.0.1"])
             #expect(report.failure == nil)
-            #expect(report.attempts.last?.result.failure?.kind == .timeout)
+            // No server was silent for all its time: this side gave up.
+            #expect(report.attempts.last?.type == .aaaa)
+            #expect(report.attempts.last?.result.failure?.kind == .cancelled)
         }
     }
 

@@ -72,10 +72,10 @@ struct DiscoveryServiceTests {
         #expect(resolution.endpoints.map(\.traits.priority) == [2, 1, 2])
         #expect(resolution.endpoints.map(\.traits.weight) == [7, 1, 7])
         #expect(resolution.ttl == .seconds(4))
-        #expect(resolution.coverage.known == 2)
+        #expect(resolution.coverage == Coverage(known: 3, isTruncated: false, estimated: 3, error: 0, samples: 1))
         #expect(
             outcome.events == [
-                DiscoveryEvent(.answer, "2 records from 127.0.0.1:53, ttl 4 s"),
+                DiscoveryEvent(.answer, "2 records from 127.0.0.1:53"),
                 DiscoveryEvent(.added, "10.0.0.1:1 10.0.0.2:2 10.0.0.3:1"),
             ])
         #expect(outcome.partialFailure == nil)
@@ -189,6 +189,32 @@ struct DiscoveryServiceTests {
                 DiscoveryEvent(.added, "10.0.0.2:50051"),
                 DiscoveryEvent(.expired, "10.0.0.1:50051: no longer an address of its target"),
             ])
+    }
+
+    @Test("coverage counts endpoints: a target with two addresses counts twice, known or not")
+    mutating func coverage() throws {
+        for (tasks, second) in [(1...8, 0), (5...12, 11)] {
+            var targets: [String: AddressLookup] = [:]
+            for task in tasks {
+                let texts = ["10.0.0.\(task)", "10.0.1.\(task)"]
+                targets["t\(task).local"] = try addresses("t\(task).local", texts, ttl: 60)
+            }
+            let outcome = try look(try tasks.map { try service("t\($0).local") }, targets, at: second)
+            guard second > 0 else {
+                #expect(resolution.coverage.known == 16)
+                #expect(resolution.coverage.estimated == nil)
+                continue
+            }
+            // Of records 8 · 8 / 4.
+            #expect(outcome.events.first?.text == "8 of about 16 records from 127.0.0.1:53")
+        }
+        #expect(resolution.endpoints.count == 24)
+        let coverage = resolution.coverage
+        let ofRecords = try #require(SetSizeEstimate(distinct: 12, sampleSize: 8, samples: 2))
+        #expect(coverage.known == 24)
+        #expect(abs((coverage.estimated ?? 0) - 32) < 1e-6)
+        #expect(abs((coverage.error ?? 0) - 2 * ofRecords.standardError) < 1e-6)
+        #expect(abs((coverage.share ?? 0) - 0.75) < 1e-6)
     }
 
     @Test("eight records are a sample: the others stay, unconfirmed")

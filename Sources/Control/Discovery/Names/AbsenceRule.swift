@@ -13,6 +13,12 @@ enum AbsenceRule {
     /// A window of samples that is shorter than this proves nothing, however many they are: a resolver may repeat a
     /// stale answer.
     static let shortestAbsence: Duration = .seconds(30)
+    /// The same where only repetitions of one set speak for it, and more than ``suddenShare`` of the known members
+    /// would leave at once. A set that shrank to the size of an answer looks like that, but so does a resolver that serves
+    /// stale answers during an outage (RFC 8767), or that gives its cached answers too short a TTL.
+    static let longestRepetition: Duration = .seconds(600)
+    /// Up to this share of the known members may leave at the usual pace: a deployment that replaces one task of eight.
+    static let suddenShare = 0.25
     /// What the estimated size is raised by: this many members, or ``leastMarginShare`` of it, whichever is more.
     static let leastMargin = 2.0
     static let leastMarginShare = 0.1

@@ -27,7 +27,8 @@ struct AddressLookup: Sendable {
                 case .reply(let type, let reply):
                     // Given up by the line above, not by the server and not by a shutdown: that is a timeout.
                     let wasGivenUp = group.isCancelled && !Task.isCancelled
-                    replies[type] = wasGivenUp ? reply.replacingCancellation(by: timeout) : reply
+                    replies[type] = reply
+                    if wasGivenUp, reply.result.isCancelled { replies[type]?.result = .failure(timeout) }
                     if replies.count == types.count {
                         group.cancelAll()
                     } else if case .success = reply.result {
@@ -90,16 +91,4 @@ extension Result where Failure == DNSFailure {
 extension DNSFailure {
     /// NXDOMAIN or NODATA.
     var saysNone: Bool { kind == .nameError || kind == .noData }
-}
-
-extension DNSReply {
-    fileprivate func replacingCancellation(by failure: DNSFailure) -> DNSReply {
-        var reply = self
-        if result.isCancelled { reply.result = .failure(failure) }
-        for index in reply.attempts.indices where reply.attempts[index].result.isCancelled {
-            let server = reply.attempts[index].server
-            reply.attempts[index].result = .failure(DNSFailure(failure.kind, name: failure.name, server: server))
-        }
-        return reply
-    }
 }

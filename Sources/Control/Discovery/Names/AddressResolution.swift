@@ -70,8 +70,7 @@ struct AddressResolution: NameResolution {
         outcome.hasChanged = !before.isSubset(of: after) || wasComplete && after != before
         let added = after.subtracting(before).sorted()
         outcome.events = [
-            DiscoveryEvent(
-                .answer, LookText.answer(change.answers, of: coverage, noun: .address, ttl: ttl))
+            DiscoveryEvent(.answer, LookText.answer(change.answers, of: coverage, noun: .address))
         ]
         if !added.isEmpty { outcome.events.append(DiscoveryEvent(.added, LookText.list(added.map(\.description)))) }
         outcome.events += change.events(name: \.description, sortedBy: <)

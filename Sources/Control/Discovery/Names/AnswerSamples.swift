@@ -6,7 +6,7 @@ struct AnswerSamples<Member: Hashable & Sendable>: Sendable {
     private struct Sample {
         var time: Duration
         var size: Int
-        /// Whether its server had shown the same set just before.
+        /// Whether its server had shown the same set shortly before.
         var isRepetition: Bool
         /// Members that no later sample has shown.
         var lastShown: Int
@@ -21,7 +21,7 @@ struct AnswerSamples<Member: Hashable & Sendable>: Sendable {
     private(set) var window = SampleWindow()
 
     /// - Parameters:
-    ///   - isRepetition: whether the same server showed the same set in its sample before.
+    ///   - isRepetition: whether the same server showed the same set in one of its last samples.
     ///   - time: ``DiscoveryClock`` time, not before the sample before.
     mutating func record(_ members: Set<Member>, isRepetition: Bool, time: Duration) {
         let number = nextNumber
@@ -62,6 +62,7 @@ struct AnswerSamples<Member: Hashable & Sendable>: Sendable {
                 counted += 1
                 records += sample.size
             }
+            window.restsOnRepetitions = isOneSet && depth > counted
             if isOneSet {
                 window.samples = depth
                 window.sampleSize = Double(newestSize)
@@ -94,6 +95,9 @@ struct SampleWindow: Sendable, Equatable {
     var distinct = 0
     /// The mean number of members in one of them.
     var sampleSize = 0.0
+    /// Whether nothing but one set was seen, and its repetitions had to be counted
+    /// (``AbsenceRule/longestRepetition``).
+    var restsOnRepetitions = false
     /// The samples in a row that a member must be missing from, to be gone; nil when none are enough yet.
     var missesNeeded: Int?
 

@@ -119,9 +119,14 @@ struct AnswerUnion<Member: Hashable & Sendable>: Sendable {
     }
 
     private mutating func expire(now: Duration) -> [(member: Member, misses: Int)] {
-        guard let missesNeeded = samples.window.missesNeeded else { return [] }
+        let window = samples.window
+        guard let missesNeeded = window.missesNeeded else { return [] }
         let expired = members.filter { _, sighting in
             sighting.misses >= missesNeeded && now - sighting.lastSeen >= AbsenceRule.shortestAbsence
+        }
+        if window.restsOnRepetitions, Double(expired.count) > Double(members.count) * AbsenceRule.suddenShare {
+            let isLongEnough = expired.values.allSatisfy { now - $0.lastSeen >= AbsenceRule.longestRepetition }
+            guard isLongEnough else { return [] }
         }
         for member in expired.keys { members[member] = nil }
         return expired.map { ($0.key, $0.value.misses) }

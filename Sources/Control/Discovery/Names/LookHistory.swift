@@ -6,7 +6,7 @@ struct LookHistory: Sendable {
     private(set) var report = SourceReport()
     /// Looks that have failed in a row: for the back-off.
     private(set) var failuresInRow = 0
-    /// The first "there is none" since the last good look, and how many there were.
+    /// The first "there is none" since a look came to something else, and how many there were.
     private var none: (since: Duration, looks: Int)?
 
     /// "There is none" must have been heard so often before it is believed.
@@ -36,6 +36,8 @@ struct LookHistory: Sendable {
             succeed(now: now)
             note(failure: look.partialFailure)
         case .failed(let failure):
+            // "None" must be heard all the time; who does not answer says nothing about the name.
+            none = nil
             fail(failure, keeping: resolution.endpoints.count)
         case .none(let failure):
             let since = none?.since ?? now
@@ -73,7 +75,7 @@ struct LookHistory: Sendable {
         failuresInRow += 1
         note(failure: failure.text)
         let kept = count == 0 ? "no endpoint yet" : "keeping \(LookText.count(count, .endpoint))"
-        add(.failed, "\(failure.text) (\(failuresInRow) in a row), \(kept)")
+        add(.failed, "\(failure.text), \(kept)")
     }
 
     private mutating func note(failure: String?) {

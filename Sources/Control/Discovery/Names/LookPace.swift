@@ -39,6 +39,8 @@ struct LookPace: Sendable {
     /// The pause after the first failure in a row; it doubles up to ``longestPause``.
     static let firstPause: Duration = .seconds(1)
     static let longestPause: Duration = .seconds(30)
+    /// After a failure a refresh shortens the pause to this at best.
+    static let refreshPause: Duration = .seconds(5)
     /// A cache may round; at this distance its TTL is over.
     private static let margin: Duration = .milliseconds(50)
     /// Between looks that fill a set whose TTL is zero.
@@ -67,6 +69,21 @@ struct LookPace: Sendable {
             let base = max(min(good.ttl, longest), bounds.minTTL)
             guard good.isCut || good.waitsForTTL else { return base * Double.random(in: 0.9...1.1, using: &random) }
             return (base + Self.margin) * Double.random(in: 1...1.1, using: &random)
+        }
+    }
+
+    /// How long after the start of a look a refresh may begin the next one.
+    ///
+    /// Calls to a cluster without endpoints ask for a refresh each. So a name that fails would be asked for as often as
+    /// refreshes are allowed, for ever; the back-off and the server's negative TTL hold against them too.
+    /// - Parameter pause: what ``pause(after:within:using:)`` said.
+    static func refreshGap(after condition: Condition, pause: Duration, within bounds: Bounds) -> Duration {
+        switch condition {
+        case .good:
+            return NameResolver.minimumGap
+        case .failing(_, let negativeTTL):
+            let negative = min(negativeTTL ?? .zero, max(bounds.minTTL, bounds.maxTTL))
+            return max(NameResolver.minimumGap, min(pause, refreshPause), negative)
         }
     }
 

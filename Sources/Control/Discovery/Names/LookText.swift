@@ -15,8 +15,9 @@ enum LookText {
     /// A line of a thousand addresses helps nobody.
     private static let namesShown = 8
 
-    /// `8 of about 20 addresses from 10.0.0.2:53, ttl 10 s`.
-    static func answer(_ answers: [TakenAnswer], of coverage: Coverage, noun: Noun, ttl: Duration?) -> String {
+    /// `8 of about 20 addresses from 10.0.0.2:53`. Without the TTL, which counts down: a repeated answer must have the
+    /// same text.
+    static func answer(_ answers: [TakenAnswer], of coverage: Coverage, noun: Noun) -> String {
         let count = answers.reduce(0) { $0 + $1.count }
         let isCut = answers.contains(where: \.isCut)
         var text = "\(count)"
@@ -29,7 +30,6 @@ enum LookText {
             servers.append(answer.server.description)
         }
         text += " from \(servers.joined(separator: " and "))"
-        if let ttl { text += ", ttl \(ttl.components.seconds) s" }
         if isCut, !answers.contains(where: \.isNewSample) { text += ", repeated by a cache" }
         return text
     }

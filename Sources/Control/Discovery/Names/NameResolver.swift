@@ -25,8 +25,12 @@ actor NameResolver: EndpointSource {
     private var resolution: any NameResolution
     private var history = LookHistory()
     private var pace = LookPace()
+    /// How long after the start of the last look a refresh may begin another.
+    private var refreshGap = NameResolver.minimumGap
+    /// A reload since the last look began. How that one failed is out of date then, and does not hold back the next.
+    private let reloadSignal = RefreshSignal()
 
-    /// Looks asked for by ``refreshNow()`` start at least this long after the one before.
+    /// Looks asked for by ``refreshNow()`` start at least this long after the one before; more after a failure.
     static let minimumGap: Duration = .seconds(1)
 
     /// - Parameters:
@@ -51,7 +55,8 @@ actor NameResolver: EndpointSource {
         }
     }
 
-    /// Asks for a look before its time: at once, or as soon as ``minimumGap`` allows. From any thread.
+    /// Asks for a look before its time: at once, or as soon as ``minimumGap`` and the back-off allow. From any
+    /// thread.
     nonisolated func refreshNow() {
         refreshSignal.request()
     }
@@ -62,6 +67,7 @@ actor NameResolver: EndpointSource {
         self.settings = settings
         self.rules = rules
         self.search.use(search)
+        reloadSignal.request()
         refreshNow()
     }
 
@@ -69,11 +75,13 @@ actor NameResolver: EndpointSource {
     func run(report: @escaping @Sendable (SourceReport) async -> Void) async {
         while !Task.isCancelled {
             refreshSignal.clear()
+            reloadSignal.clear()
             let started = clock.now()
             resolution.use(rules: rules, longestTTL: settings.longestTTL)
             let look = await look(with: resolution)
             if Task.isCancelled { return }
             var pause = Self.minimumGap
+            refreshGap = Self.minimumGap
             // A transport that was closed under us (``use(transport:settings:rules:search:)``) has said nothing.
             if let look {
                 pause = take(look)
@@ -130,9 +138,10 @@ actor NameResolver: EndpointSource {
         case .none(let failure), .failed(let failure):
             condition = .failing(looks: history.failuresInRow, negativeTTL: failure.negativeTTL)
         }
-        return pace.pause(
-            after: condition, within: LookPace.Bounds(minTTL: settings.minTTL, maxTTL: settings.maxTTL),
-            using: &random)
+        let bounds = LookPace.Bounds(minTTL: settings.minTTL, maxTTL: settings.maxTTL)
+        let pause = pace.pause(after: condition, within: bounds, using: &random)
+        refreshGap = LookPace.refreshGap(after: condition, pause: pause, within: bounds)
+        return pause
     }
 
     // MARK: Waiting
@@ -140,6 +149,10 @@ actor NameResolver: EndpointSource {
     private func wait(_ pause: Duration, since started: Duration) async {
         let next = clock.now() + pause
         guard await refreshSignal.wait(atMost: pause, clock: clock) else { return }
+        if refreshGap > Self.minimumGap {
+            let held = min(started + refreshGap, next) - clock.now()
+            guard held > .zero, await reloadSignal.wait(atMost: held, clock: clock) else { return }
+        }
         let earliest = min(started + Self.minimumGap, next)
         let wait = earliest - clock.now()
         if wait > .zero { try? await clock.sleep(wait) }

@@ -8,7 +8,7 @@ import Policy
 struct RememberedAnswers<Member: Hashable & Sendable>: Sendable {
     enum Novelty: Sendable {
         case new
-        /// A new sample, since the cache's time was over, but the same set that this server showed in the one before.
+        /// A new sample, since the cache's time was over, but a set that this server showed in one of its last ones.
         case repetition
         /// Not a sample: a cache repeats itself.
         case cached
@@ -24,17 +24,23 @@ struct RememberedAnswers<Member: Hashable & Sendable>: Sendable {
     /// Answers that are remembered, of all servers together.
     private static var answersMax: Int { 64 }
 
-    /// By the time of their first sight. Of those whose time is over only each server's latest.
+    /// Of one server's answers whose time is over, those that are remembered. More than one, since a server that
+    /// stands for several stuck caches shows their sets in turn.
+    private static var endedMax: Int { 4 }
+
+    /// By the time of their first sight. Of those whose time is over only each server's latest few.
     private var answers: [Answer] = []
 
     /// - Parameter now: ``DiscoveryClock`` time.
     mutating func note(_ members: Set<Member>, from server: EndpointAddress, ttl: Duration, now: Duration) -> Novelty {
         let isCached = answers.contains { $0.end > now && $0.server == server && $0.members == members }
         if isCached { return .cached }
-        let latest = answers.last { $0.server == server }
-        answers.removeAll { $0.end <= now && $0.server == server }
-        if answers.count >= Self.answersMax { answers.removeFirst() }
+        let earlier = answers.firstIndex { $0.server == server && $0.members == members }
+        if let earlier { answers.remove(at: earlier) }
+        let ended = answers.indices.filter { answers[$0].end <= now && answers[$0].server == server }
+        for index in ended.dropLast(Self.endedMax).reversed() { answers.remove(at: index) }
+        if answers.count >= Self.answersMax { answers.remove(at: answers.firstIndex { $0.end <= now } ?? 0) }
         answers.append(Answer(server: server, members: members, end: now + ttl))
-        return latest?.members == members ? .repetition : .new
+        return earlier == nil ? .new : .repetition
     }
 }

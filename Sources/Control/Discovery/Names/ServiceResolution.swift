@@ -30,7 +30,16 @@ struct ServiceResolution: NameResolution {
         self.longestTTL = longestTTL
     }
 
-    var coverage: Coverage { records.coverage ?? .none }
+    /// Answers are samples of records, but endpoints are what is known: a record that nobody has seen is taken to have
+    /// as many of them as the known ones have on average.
+    var coverage: Coverage {
+        guard var coverage = records.coverage, coverage.known > 0 else { return .none }
+        let endpointsPerRecord = Double(endpoints.count) / Double(coverage.known)
+        coverage.known = endpoints.count
+        coverage.estimated = coverage.estimated.map { $0 * endpointsPerRecord }
+        coverage.error = coverage.error.map { $0 * endpointsPerRecord }
+        return coverage
+    }
 
     mutating func removeAll() {
         _ = records.removeAll()
@@ -226,7 +235,7 @@ struct ServiceResolution: NameResolution {
         }
         let (before, after) = (places(previous), places(self))
         var events = [
-            DiscoveryEvent(.answer, LookText.answer(change.answers, of: coverage, noun: .record, ttl: ttl))
+            DiscoveryEvent(.answer, LookText.answer(change.answers, of: records.coverage ?? .none, noun: .record))
         ]
         let added = after.subtracting(before)
         if !added.isEmpty { events.append(DiscoveryEvent(.added, list(added))) }
