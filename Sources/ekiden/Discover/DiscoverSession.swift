@@ -33,8 +33,8 @@ struct DiscoverSession {
 
     /// Looks until the answer is whole, nearly all endpoints are known, or the patience is over; then shows it.
     ///
-    /// The patience begins with the first look, which has time-outs of its own. Each of several name servers has a cache
-    /// of its own, so the others are asked at the start too, a second apart.
+    /// The patience begins with the first look, which has time-outs of its own. Each of several name servers has its
+    /// own cache, so the others are asked at the start too, a second apart.
     /// - Parameter wait: the patience with a cut answer; nil lets its TTL decide.
     /// - Returns: whether there are endpoints.
     func once(wait: Duration?, as view: some DiscoverView) async -> Bool {

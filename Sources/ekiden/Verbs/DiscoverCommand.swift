@@ -43,7 +43,7 @@ struct DiscoverCommand: AsyncParsableCommand {
     @Option(help: "The number of records of an answer that its server has cut.")
     var truncatedAt = 8
 
-    @Option(help: "How long to wait for one server: 10ms to 60s.", transform: Self.duration)
+    @Option(help: "How long to wait for one server, 10ms to 60s. [default: 1s]", transform: Self.duration)
     var timeout: Duration = .seconds(1)
 
     @Option(
