@@ -10,14 +10,14 @@ struct DiscoverJSON: DiscoverView {
 
     func text(of sight: DiscoverSight) -> String {
         let report = sight.report
-        let coverage = report.coverage
+        let coverage = sight.coverage
         let value: JSONValue = .members([
             "time": .string(WallClock.now.formatted(.iso8601)),
             "source": .string(sight.source.description),
             "endpoints": .array(sight.endpoints.map { Self.json($0, sight) }),
             "truncated": .bool(coverage?.isTruncated ?? false),
-            "known": .integer(sight.endpoints.count),
-            "estimated": .number(orNull: coverage.map(\.estimated) ?? Double(sight.endpoints.count)),
+            "known": .integer(coverage?.known ?? sight.endpoints.count),
+            "estimated": .number(orNull: coverage?.estimated),
             "estimated_error": .number(orNull: coverage?.error),
             "coverage": .number(orNull: coverage?.share),
             "failure": .string(orNull: report.failure),

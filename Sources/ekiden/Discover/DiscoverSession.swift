@@ -15,34 +15,65 @@ struct DiscoverSession {
         case patienceOver
     }
 
-    /// Looks until the answer is whole, nearly all endpoints are known, or the patience is over; then shows it. The
-    /// first look is waited for in any case: its queries have time-outs of their own.
-    /// - Returns: whether there are endpoints.
-    func once(patience: Duration, as view: some DiscoverView) async -> Bool {
-        var sight = DiscoverSight(source: source)
-        var isOver = false
-        await withEvents(patience: patience) { events in
-            for await event in events {
-                switch event {
-                case .patienceOver:
-                    isOver = true
-                case .look(let report):
-                    sight.take(report)
-                    let coverage = report.coverage
-                    if coverage?.isTruncated != true || coverage?.share ?? 0 >= Self.coverageGoal { isOver = true }
-                }
-                if isOver, sight.looks > 0 { break }
+    /// The looks, and those who make them.
+    private struct Looking {
+        let events: AsyncStream<Event>
+        let continuation: AsyncStream<Event>.Continuation
+        /// Nil for a source that has nothing to look at.
+        let running: (any EndpointSource)?
+
+        /// Has ``Event/patienceOver`` come in so long, unless the task is cancelled before.
+        func startTimer(_ patience: Duration) -> Task<Void, Never> {
+            Task {
+                try? await Task.sleep(for: patience)
+                continuation.yield(.patienceOver)
             }
+        }
+    }
+
+    /// Looks until the answer is whole, nearly all endpoints are known, or the patience is over; then shows it.
+    ///
+    /// The patience begins with the first look, which has time-outs of its own. Each of several name servers has its
+    /// own cache, so the others are asked at the start too, a second apart.
+    /// - Parameter wait: the patience with a cut answer; nil lets its TTL decide.
+    /// - Returns: whether there are endpoints.
+    func once(wait: Duration?, as view: some DiscoverView) async -> Bool {
+        var sight = DiscoverSight(source: source)
+        var patience: DiscoverPatience?
+        var timer: Task<Void, Never>?
+        var serversLeft = settings.servers.count - 1
+        await withLooks { looking in
+            for await event in looking.events {
+                guard case .look(let report) = event else {
+                    if let text = patience?.end { ProcessLog.printError(text) }
+                    break
+                }
+                sight.take(report)
+                guard let coverage = sight.coverage, coverage.isTruncated else { break }
+                if let share = coverage.share, share >= Self.coverageGoal { break }
+                if patience == nil {
+                    let begun = DiscoverPatience(ttl: report.ttl ?? .zero, chosen: wait)
+                    guard begun.duration > .zero else { break }
+                    ProcessLog.printError(begun.start(settings.answers))
+                    timer = looking.startTimer(begun.duration)
+                    patience = begun
+                }
+                if serversLeft > 0 {
+                    serversLeft -= 1
+                    looking.running?.refreshNow()
+                }
+            }
+            timer?.cancel()
         }
         ProcessLog.printResult(view.text(of: sight))
         return !sight.endpoints.isEmpty
     }
 
-    /// Shows each look until the process is interrupted.
+    /// Shows each look until a signal ends the process. Returns only where there is nothing to look at again.
     func watch(as view: some DiscoverView) async -> Bool {
         var sight = DiscoverSight(source: source)
-        await withEvents(patience: nil) { events in
-            for await case .look(let report) in events {
+        await withLooks { looking in
+            for await case .look(let report) in looking.events {
                 sight.take(report)
                 ProcessLog.printResult(view.text(of: sight))
             }
@@ -50,28 +81,22 @@ struct DiscoverSession {
         return !sight.endpoints.isEmpty
     }
 
-    private func withEvents(patience: Duration?, _ body: (AsyncStream<Event>) async -> Void) async {
+    private func withLooks(_ body: (Looking) async -> Void) async {
         let transport = DNSClient(settings: settings)
         let factory = SourceFactory(
             settings: settings, transport: transport, clock: DiscoveryClock(ContinuousClock()))
         let (events, continuation) = AsyncStream.makeStream(of: Event.self)
-        var tasks: [Task<Void, Never>] = []
-        if let running = factory.make(source, rules: settings.answers) {
-            tasks.append(Task { await running.run { continuation.yield(.look($0)) } })
-            if let patience {
-                tasks.append(
-                    Task {
-                        try? await Task.sleep(for: patience)
-                        continuation.yield(.patienceOver)
-                    })
-            }
-        } else {
+        let running = factory.make(source, rules: settings.answers)
+        let task = running.map { running in
+            Task { await running.run { continuation.yield(.look($0)) } }
+        }
+        if running == nil {
             continuation.yield(.look(SourceReport()))
             continuation.finish()
         }
-        await body(events)
-        for task in tasks { task.cancel() }
-        for task in tasks { await task.value }
+        await body(Looking(events: events, continuation: continuation, running: running))
+        task?.cancel()
+        await task?.value
         await transport.close()
     }
 }

@@ -27,6 +27,18 @@ struct DiscoverSight {
         removed = before.subtracting(after).sorted()
     }
 
+    /// How much of the whole is known; nil while nobody can tell. A list and a file always tell all.
+    var coverage: Coverage? {
+        if let coverage = report.coverage { return coverage }
+        guard isFixed || report.lastSuccess != nil else { return nil }
+        let count = endpoints.count
+        return Coverage(known: count, isTruncated: false, estimated: Double(count), error: 0, samples: 1)
+    }
+
+    private var isFixed: Bool {
+        if case .fixed = source { true } else { false }
+    }
+
     /// `10.0.0.1:50051`; without the port where nobody knows one.
     func address(_ endpoint: DiscoveredEndpoint) -> String {
         guard let port = source.port(named: endpoint.port, clusterPort: nil) else { return endpoint.host }

@@ -37,7 +37,7 @@ struct DiscoverPage: DiscoverView {
         let traits = endpoint.traits
         if sight.endpoints.contains(where: { $0.traits.weight != 1 }) { row.append("weight \(traits.weight)") }
         if sight.endpoints.contains(where: { $0.traits.priority != 0 }) { row.append("priority \(traits.priority)") }
-        if sight.report.coverage?.isTruncated == true {
+        if sight.coverage?.isTruncated == true {
             row.append(endpoint.isConfirmed ? "in the latest answer" : "from an earlier answer")
         }
         if !traits.attributes.isEmpty {
@@ -70,11 +70,11 @@ struct DiscoverLines: DiscoverView {
 
 /// What both ways of showing say alike.
 enum DiscoverWords {
-    /// `17 endpoints known, probably 20 ± 2 (85 %): the latest answer was cut at 8 records`.
+    /// `17 endpoints known, probably 20 ± 2 (85 %); the latest answer was cut`.
     static func summary(_ sight: DiscoverSight) -> String {
-        let count = sight.endpoints.count
+        let count = sight.coverage?.known ?? sight.endpoints.count
         var text = count == 1 ? "1 endpoint" : "\(count) endpoints"
-        if let coverage = sight.report.coverage, coverage.isTruncated {
+        if let coverage = sight.coverage, coverage.isTruncated {
             text += " known"
             if let estimate = coverage.estimated, let share = coverage.share {
                 let error = coverage.error.map { " ± \(Int($0.rounded(.up)))" } ?? ""
@@ -88,7 +88,7 @@ enum DiscoverWords {
         return text
     }
 
-    /// `8 addresses`, `NXDOMAIN`, `no answer in time`.
+    /// `8 records`, `NXDOMAIN`, `no answer in time`.
     static func outcome(_ attempt: DNSAttempt) -> String {
         switch attempt.result {
         case .success(let answer):
@@ -97,6 +97,12 @@ enum DiscoverWords {
         case .failure(let failure):
             return failure.kind.shortText
         }
+    }
+
+    /// `31 s`, `0.5 s`.
+    static func seconds(_ duration: Duration) -> String {
+        let tenths = Int((duration / .seconds(1) * 10).rounded())
+        return tenths % 10 == 0 ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
     }
 
     static func milliseconds(_ duration: Duration) -> String {

@@ -9,21 +9,23 @@ struct DiscoverCommand: AsyncParsableCommand {
         commandName: "discover",
         abstract: "Ask what is behind a discovery URL, and show how the answer came about.",
         discussion: """
-            Asks as a running Ekiden would: the same servers, rules and unions. Prints who was asked, what they said, \
-            and the endpoints that would be used. When the answer was cut it asks on, each time the TTL runs out, \
-            until nearly all endpoints are known or --wait is over.
+            Asks and unites answers by the default rules of the configuration, but for what the options change. Prints \
+            who was asked, what they said, and the endpoints that would be used. When the answer was cut it asks on, \
+            each time the TTL runs out, until nearly all endpoints are known or --wait is over; of several servers \
+            each is asked at the start.
 
               ekiden discover dns://game-server.local:50051
               ekiden discover srv://_grpc._tcp.game-server.local --server 10.0.0.2
               ekiden discover dns://game-server.local:50051 --watch
 
-            Exits 0 when endpoints were found, 1 when none were, 64 when the arguments are wrong.
+            Exits 0 when endpoints were found, 1 when none were, 64 when the arguments are wrong. With --watch it is \
+            ended by a signal (Ctrl-C), and so has no exit code.
             """)
 
     @Argument(help: "dns://name:port, srv://name, file:///path or static://address:port.")
     var url: String
 
-    @Flag(help: "Go on until interrupted: a line per look.")
+    @Flag(help: "Go on until a signal ends it: a line per look.")
     var watch = false
 
     @Flag(help: "JSON instead of text; with --watch one object per line and look.")
@@ -41,14 +43,19 @@ struct DiscoverCommand: AsyncParsableCommand {
     @Option(help: "The number of records of an answer that its server has cut.")
     var truncatedAt = 8
 
-    @Option(help: "How long to wait for one server: 500ms, 1s.", transform: Self.duration)
+    @Option(help: "How long to wait for one server, 10ms to 60s. [default: 1s]", transform: Self.duration)
     var timeout: Duration = .seconds(1)
 
-    @Option(help: "How long to ask on when the answer was cut.", transform: Self.duration)
-    var wait: Duration = .seconds(5)
+    @Option(
+        help: "How long to ask on when the answer was cut. [default: three TTLs and a second, 5s to 60s]",
+        transform: Self.duration)
+    var wait: Duration?
 
     func validate() throws {
         guard (2...1_000).contains(truncatedAt) else { throw ValidationError("--truncated-at goes from 2 to 1000") }
+        guard (.milliseconds(10)...(.seconds(60))).contains(timeout) else {
+            throw ValidationError("--timeout goes from 10ms to 60s")
+        }
     }
 
     func run() async throws {
@@ -68,8 +75,8 @@ struct DiscoverCommand: AsyncParsableCommand {
         let session = DiscoverSession(source: source, settings: settings)
         let isFound: Bool
         switch (watch, json) {
-        case (false, false): isFound = await session.once(patience: wait, as: DiscoverPage())
-        case (false, true): isFound = await session.once(patience: wait, as: DiscoverJSON())
+        case (false, false): isFound = await session.once(wait: wait, as: DiscoverPage())
+        case (false, true): isFound = await session.once(wait: wait, as: DiscoverJSON())
         case (true, false): isFound = await session.watch(as: DiscoverLines())
         case (true, true): isFound = await session.watch(as: DiscoverJSON(isCompact: true))
         }
