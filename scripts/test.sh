@@ -56,6 +56,9 @@ if [ -z "${FILTER:-}" ]; then
     totals=$(tail -n 1 "$output")
     count "$totals"
     [ $status -eq 0 ] || [[ $totals =~ [1-9][0-9]*\ failed ]] || failed=$((failed + 1))
+
+    # The short form of `make fuzz`.
+    if SHORT=1 scripts/fuzz.sh; then count '1 passed, 0 failed'; else count '0 passed, 1 failed'; fi
 fi
 
 say "$passed passed, $failed failed"

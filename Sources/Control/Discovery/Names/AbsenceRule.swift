@@ -14,8 +14,8 @@ enum AbsenceRule {
     /// stale answer.
     static let shortestAbsence: Duration = .seconds(30)
     /// The same where only repetitions of one set speak for it, and more than ``suddenShare`` of the known members
-    /// would leave at once. A set that shrank to the size of an answer looks like that, but so does a resolver that serves
-    /// stale answers during an outage (RFC 8767), or that gives its cached answers too short a TTL.
+    /// would leave at once. A set that shrank to the size of an answer looks like that, but so does a resolver that
+    /// serves stale answers during an outage (RFC 8767), or that gives its cached answers too short a TTL.
     static let longestRepetition: Duration = .seconds(600)
     /// Up to this share of the known members may leave at the usual pace: a deployment that replaces one task of eight.
     static let suddenShare = 0.25
