@@ -131,9 +131,9 @@ struct ConnectionWatchTests {
     func arrived() {
         var watch = Self.readyWatch()
         watch.noteSent(now: 1_000.nanoseconds)
-        #expect(watch.isUnverified)
+        #expect(watch.mayBeUnacknowledged)
         #expect(run(&watch, from: 1_000, to: 9_000, streams: 1) == [Seen(1_250, .askKernel)])
-        #expect(!watch.isUnverified)
+        #expect(!watch.mayBeUnacknowledged)
         watch.noteSent(now: 9_000.nanoseconds)
         #expect(run(&watch, from: 9_000, to: 9_900, streams: 1) == [Seen(9_250, .askKernel)])
     }
@@ -192,7 +192,7 @@ struct ConnectionWatchTests {
                 : KernelFacts(unacknowledged: time < 3_000 ? 2 : 0, sinceAcknowledgement: 10.nanoseconds)
         }
         #expect(seen.filter { $0.action != .askKernel } == [Seen(1_250, .stall), Seen(2_000, .resume)])
-        #expect(!watch.isStalled && !watch.isUnverified)
+        #expect(!watch.isStalled && !watch.mayBeUnacknowledged)
         // And the next darkness counts from its own beginning.
         watch.noteSent(now: 6_000.nanoseconds)
         let again = run(&watch, from: 6_000, to: 20_000, streams: 1, kernel: Self.dark(since: 5_000))
@@ -210,7 +210,7 @@ struct ConnectionWatchTests {
             KernelFacts(unacknowledged: 0, sinceAcknowledgement: 0, isBlocked: true)
         }
         #expect(seen.map(\.time) == [250, 500, 750, 1_000])
-        #expect(watch.isUnverified)
+        #expect(watch.mayBeUnacknowledged)
     }
 
     @Test("a kernel that cannot say is not asked again before the next write")

@@ -30,6 +30,7 @@ final class ClusterPool {
     /// Takes over a new membership. Pools of endpoints that stay are kept; the others end with their last stream.
     func update(_ cluster: Cluster) {
         if cluster === self.cluster { return }
+        let verifiesOtherwise = cluster.settings.verifyService != self.cluster.settings.verifyService
         self.cluster = cluster
         var old: [ObjectIdentifier: EndpointPool] = [:]
         for pool in endpoints { old[ObjectIdentifier(pool.endpoint)] = pool }
@@ -38,6 +39,7 @@ final class ClusterPool {
                 ?? EndpointPool(endpoint: endpoint, cluster: self, worker: worker)
         }
         for pool in old.values { pool.retire() }
+        if verifiesOtherwise { for pool in endpoints { pool.renew() } }
         if !cluster.endpoints.isEmpty {
             while let exchange = waiting.pop() { exchange.attemptWithdrawn() }
         }

@@ -75,7 +75,7 @@ struct ConnectionWatch {
 
     // Acknowledgement.
     /// Whether something was sent that is not known to have arrived.
-    private(set) var isUnverified = false
+    private(set) var mayBeUnacknowledged = false
     private var kernelLookAt: Int64 = 0
     /// Since when, at the latest, bytes have been on their way of which none was acknowledged.
     private var darkSince: Int64?
@@ -107,9 +107,9 @@ struct ConnectionWatch {
 
     // MARK: What happens
 
-    /// Bytes were handed to the socket while ``isUnverified`` was false: a look is due soon.
+    /// Bytes were handed to the socket while ``mayBeUnacknowledged`` was false: a look is due soon.
     mutating func noteSent(now: Int64) {
-        isUnverified = true
+        mayBeUnacknowledged = true
         kernelLookAt = now + times.darkStep
     }
 
@@ -160,7 +160,7 @@ struct ConnectionWatch {
         }
         if isAwaiting, awaitingSince == nil {
             // The start was after the last read and not long ago: its bytes have this look made within a step.
-            awaitingSince = isUnverified ? max(lastReadAt, kernelLookAt - times.darkStep) : now
+            awaitingSince = mayBeUnacknowledged ? max(lastReadAt, kernelLookAt - times.darkStep) : now
         }
         if let pingSentAt, lastReadAt > pingSentAt { self.pingSentAt = nil }
         if let pingSentAt {
@@ -174,7 +174,12 @@ struct ConnectionWatch {
         } else if now - idleSince >= times.idle {
             return .idle
         }
-        guard isUnverified, now >= kernelLookAt else { return .none }
+        guard mayBeUnacknowledged, now >= kernelLookAt else { return .none }
+        let late = now - kernelLookAt
+        if late > times.darkStep, let since = darkSince {
+            // This process (or its machine) was paused, and the task had no time to be silent.
+            darkSince = since + late
+        }
         if darkSince == nil, lastReadAt + times.darkStep > now {
             // It has just been heard.
             kernelLookAt = lastReadAt + times.darkStep
@@ -189,7 +194,7 @@ struct ConnectionWatch {
     mutating func hear(_ facts: KernelFacts?, now: Int64) -> Action {
         guard let facts, facts.hasOutstanding else {
             // What still waits on our side will not be noted as sent again.
-            isUnverified = facts?.isBlocked ?? false
+            mayBeUnacknowledged = facts?.isBlocked ?? false
             darkSince = nil
             return resume()
         }
@@ -225,7 +230,7 @@ struct ConnectionWatch {
         } else {
             next = idleSince + times.idle
         }
-        if isUnverified { next = min(next, kernelLookAt) }
+        if mayBeUnacknowledged { next = min(next, kernelLookAt) }
         if setup != .done { next = min(next, setupSince + times.setup) }
         return max(next, now + Self.shortestStep)
     }

@@ -15,6 +15,9 @@ final class EndpointPool {
     private var pendingTimer: WheelTimer?
     /// The endpoint left the set: what runs ends, nothing begins.
     private var isRetired = false
+    /// Nanoseconds of the monotonic clock before which no connection is opened beside those that live: the last such
+    /// one failed.
+    private var noExtraBefore: Int64 = 0
 
     init(endpoint: Endpoint, cluster: ClusterPool, worker: Worker) {
         self.endpoint = endpoint
@@ -40,7 +43,8 @@ final class EndpointPool {
 
     /// Opens a connection when those that are being opened are not enough for what waits.
     private func openIfNeeded() {
-        if isRetired { return }
+        // Comes with the end of every stream; nearly always nobody waits.
+        if isRetired || waiting.countAtMost == 0 { return }
         var connecting = 0
         var usable = 0
         for connection in connections where connection.isUsable {
@@ -50,6 +54,7 @@ final class EndpointPool {
         guard usable < settings.maxConnectionsPerEndpoint,
             waiting.countAtMost > connecting * settings.maxStreamsPerConnection
         else { return }
+        if worker.turn.now < noExtraBefore, connections.contains(where: \.isAlive) { return }
         open()
     }
 
@@ -63,9 +68,15 @@ final class EndpointPool {
     /// the connection comes to is what the endpoint comes to; when it is made it is kept for streams.
     func probe() {
         if isRetired || connections.contains(where: { $0.isConnecting }) { return }
+        if connections.contains(where: \.isAlive) {
+            // No better proof than a task that answers.
+            endpoint.recordReached()
+            return
+        }
         let settings = self.settings
         let answers: Int64 = settings.verifyService == nil ? 1 : 2
         let lease = settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
+            + Self.leaseMargin
         guard endpoint.claimProbe(now: worker.turn.now, lease: lease) else { return }
         cluster.count(.probes)
         open(asProbe: true)
@@ -77,6 +88,15 @@ final class EndpointPool {
         while let exchange = waiting.pop() { exchange.attemptWithdrawn() }
         for connection in connections { connection.finishGracefully() }
         if let pendingTimer { worker.timers.cancel(pendingTimer) }
+    }
+
+    /// Timers fire late; a try that is about to end is no reason for another one.
+    private static let leaseMargin: Int64 = 100_000_000
+
+    /// Has connections end with their last stream: new ones are to be made by other rules.
+    func renew() {
+        for connection in connections { connection.finishGracefully() }
+        openIfNeeded()
     }
 
     // MARK: From connections
@@ -104,16 +124,28 @@ final class EndpointPool {
     ///   - reason: the same without names, for discovery; nil when it says nothing about the task.
     func connectionFailed(_ connection: UpstreamConnection, _ failure: Failure, reason: String?) {
         cluster.count(.connectFailures)
-        recordUnreachable(reason, isProbe: connection.isProbe)
+        if connections.contains(where: { $0 !== connection && $0.isAlive }) {
+            // A task that answers on another connection lives, whatever it thinks of one more.
+            noExtraBefore = worker.turn.now + settings.connectBackoff.nanoseconds
+            if connection.isProbe { endpoint.recordReached() }
+        } else {
+            recordUnreachable(reason, isProbe: connection.isProbe)
+        }
         sendAway(from: connection, failure)
     }
 
     /// The task does not acknowledge what it is sent on a connection. What waits goes to another connection or
-    /// endpoint.
-    func connectionStalled(_ connection: UpstreamConnection, _ failure: Failure, reason: String) {
+    /// endpoint. Discovery is not told yet: it may be a hiccup of this host's network.
+    func connectionStalled(_ connection: UpstreamConnection, _ failure: Failure) {
         // Where it is known already, each of several connections sees the same incident.
-        if !endpoint.isUnreachable { recordUnreachable(reason, isProbe: false) }
+        if !endpoint.isUnreachable { recordUnreachable(nil, isProbe: false) }
         sendAway(from: connection, failure)
+    }
+
+    /// A connection is given up because the task went dark.
+    func connectionWentDark(reason: String) {
+        if !endpoint.isUnreachable { recordUnreachable(nil, isProbe: false) }
+        cluster.cluster.state.reportUnreachable(endpoint, reason)
     }
 
     private func recordUnreachable(_ reason: String?, isProbe: Bool) {

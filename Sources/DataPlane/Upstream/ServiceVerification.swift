@@ -98,7 +98,8 @@ struct ServiceVerification {
     ///   - isComplete: whether the task has ended its direction.
     ///   - reset: the code of the task's RST_STREAM.
     func verdict(isComplete: Bool, reset: ErrorCode?) -> Verdict {
-        if let reset { return .refused("stream reset: \(reset)") }
+        // A reset behind a complete answer takes nothing back (RFC 9113, 8.1).
+        if !isComplete, let reset { return .refused("stream reset: \(reset)") }
         guard isComplete, let httpStatus else { return .refused("no answer") }
         if let grpcStatus, grpcStatus != 0 {
             return .refused(GRPCStatus(rawValue: grpcStatus)?.name ?? "unknown gRPC status")

@@ -30,8 +30,11 @@ enum TaskSocket {
                 }
             }
         #if os(Linux)
-        // The backstop of the watch: no acknowledgement for this long, and the kernel ends the connection.
-        let timeout = settings.darkTimeout.nanoseconds / 1_000_000 + userTimeoutMargin
+        // The backstop of the watch: no acknowledgement for this long, and the kernel ends the connection. It counts a
+        // closed window as none, so that it must be as patient as the PINGs are: a task that takes nothing for a while
+        // is slow, not gone.
+        let patience = max(settings.darkTimeout, settings.keepaliveInterval + settings.keepaliveTimeout)
+        let timeout = patience.nanoseconds / 1_000_000 + userTimeoutMargin
         bootstrap = bootstrap.channelOption(
             ChannelOptions.Types.SocketOption(
                 level: .tcp, name: NIOBSDSocket.Option(rawValue: CInt(TCP_USER_TIMEOUT))),

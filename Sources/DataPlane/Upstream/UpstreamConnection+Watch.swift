@@ -31,11 +31,14 @@ extension UpstreamConnection {
         case .stall:
             cluster.count(.darkConnections)
             let loss = Failure(.connectionLost, "does not acknowledge what it is sent")
-            pool.connectionStalled(self, connectFailure(loss), reason: loss.message)
+            pool.connectionStalled(self, connectFailure(loss))
         case .resume:
+            guard state == .ready else { break }
             if isProven { endpoint.recordReached() }
-            if state == .ready { pool.slotsAvailable(on: self) }
+            pool.slotsAvailable(on: self)
         case .lose(let reason):
+            if reason == .pingUnanswered { cluster.count(.keepaliveTimeouts) }
+            if reason == .unacknowledged { pool.connectionWentDark(reason: "does not acknowledge what it is sent") }
             lose(failure(reason))
             return false
         case .idle:
@@ -54,7 +57,6 @@ extension UpstreamConnection {
                 .connectFailure,
                 "did not say within \(settings.settingsTimeout) whether it serves \(verification?.service ?? "-")")
         case .pingUnanswered:
-            cluster.count(.keepaliveTimeouts)
             return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)")
         case .unacknowledged:
             return Failure(

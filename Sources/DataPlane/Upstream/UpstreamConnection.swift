@@ -68,6 +68,9 @@ final class UpstreamConnection {
     /// Whether the connection takes streams, now or as soon as it is made.
     var isUsable: Bool { state == .connecting || state == .ready && !watch.isStalled }
 
+    /// Whether the task answers on it, as far as anybody knows.
+    var isAlive: Bool { state == .ready && isProven && !watch.isStalled }
+
     /// Whether a stream can start on it now.
     var hasSlot: Bool {
         // A task says in its SETTINGS how many streams it takes, and says it first of all (RFC 9113, 3.4); more than
@@ -154,6 +157,7 @@ final class UpstreamConnection {
         watch.noteVerification(now: worker.turn.now)
         // Without an owner, which tells it from the streams of exchanges.
         guard session.submitRequest(headers, body: body, owner: nil) != nil else {
+            worker.blocks.give(headers)
             beginDraining(Failure(.connectFailure, "takes no stream"))
             return
         }
@@ -166,8 +170,8 @@ final class UpstreamConnection {
         switch verdict {
         case .serving:
             verification = nil
-            prove()
-            if state == .draining { closeIfDone() }
+            // After a GOAWAY the answer comes too late to be of use.
+            if state == .ready { prove() } else { closeIfDone() }
         case .refused(let answer):
             beginDraining(
                 Failure(.connectFailure, "does not serve \(service.isEmpty ? "anything" : service) (\(answer))"))
@@ -286,8 +290,10 @@ final class UpstreamConnection {
             return Failure(.upstreamProtocolError, "broke HTTP/2 (\(code))")
         }
         if let verification {
-            return Failure(.connectionLost, "closed the connection when asked for \(verification.service)")
+            let subject = verification.service.isEmpty ? "its health" : verification.service
+            return Failure(.connectionLost, "closed the connection when asked for \(subject)")
         }
+        if !isProven { return Failure(.connectionLost, "closed the connection before it sent SETTINGS") }
         return Failure(.connectionLost, "closed the connection before the response was complete")
     }
 
@@ -308,7 +314,7 @@ extension UpstreamConnection: TransportOwner {
 
     func transport(_ transport: Transport, didWrite count: Int) {
         cluster.count(.bytesSent, count)
-        if watch.isUnverified { return }
+        if watch.mayBeUnacknowledged { return }
         let now = worker.turn.now
         watch.noteSent(now: now)
         armWatchdog(now)

@@ -29,7 +29,7 @@ package final class Endpoint: Sendable {
     }
 
     /// Whether the last word from the endpoint was that it cannot be reached. Balancers pass over it while another one
-    /// is left; only a connection that is made (``recordReached()``) ends that, so that no caller pays for the next.
+    /// is left; only an answer of the task (``recordReached()``) ends that, so that no caller pays for the next try.
     package var isUnreachable: Bool {
         failuresInRow.load(ordering: .relaxed) != 0
     }
@@ -67,7 +67,7 @@ package final class Endpoint: Sendable {
         // Several workers and streams see one incident: what fails within a pause does not lengthen it, and of those
         // that see it in the same moment the one that moves the time has seen it.
         let due = nextTry.load(ordering: .relaxed)
-        guard isProbe || due <= now,
+        guard isProbe || due <= now || !isUnreachable,
             nextTry.compareExchange(expected: due, desired: now + min(base, ceiling), ordering: .relaxed).exchanged
         else { return false }
         let failures = failuresInRow.add(1, ordering: .relaxed).newValue
