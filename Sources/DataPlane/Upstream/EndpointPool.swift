@@ -75,7 +75,8 @@ final class EndpointPool {
         }
         let settings = self.settings
         let answers: Int64 = settings.verifyService == nil ? 1 : 2
-        let lease = settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
+        let lease =
+            settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
             + Self.leaseMargin
         guard endpoint.claimProbe(now: worker.turn.now, lease: lease) else { return }
         cluster.count(.probes)
