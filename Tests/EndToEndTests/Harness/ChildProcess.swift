@@ -42,13 +42,19 @@ final class ChildProcess: Sendable {
         input = Mutex(stdin.fileHandleForWriting)
         Self.forward(stdout, to: output)
         Self.forward(stderr, to: errors)
-        process.terminationHandler = { [ends] process in
+        process.terminationHandler = { [weak self, ends] process in
+            self?.closeInput()
             ends.append(process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
         }
         do {
             try process.run()
         } catch {
             throw HarnessError("cannot start \(executable.path): \(error.localizedDescription)")
+        }
+        // The child's ends of the pipes. Hundreds of processes come and go in a run; Foundation, which lists all open
+        // descriptors to start one, reads beyond its list when there are more than a thousand.
+        for end in [stdin.fileHandleForReading, stdout.fileHandleForWriting, stderr.fileHandleForWriting] {
+            try? end.close()
         }
     }
 
@@ -111,6 +117,7 @@ final class ChildProcess: Sendable {
                     rest = Data(rest[(end + 1)...])
                 }
             }
+            try? handle.close()
             if !rest.isEmpty { log.append(String(decoding: rest, as: UTF8.self)) }
             log.close()
         }
