@@ -73,7 +73,10 @@ struct ServiceVerificationTests {
         #expect(verdict(body: yes, trailers: nil) == .refused("no gRPC status"))
         #expect(verdict([(":status", "404")], trailers: nil) == .refused("HTTP status 404"))
         #expect(verdict(body: yes, isComplete: false) == .refused("no answer"))
-        #expect(verdict(body: yes, reset: .refusedStream) == .refused("stream reset: REFUSED_STREAM"))
+        let refused = ServiceVerification.Verdict.refused("stream reset: REFUSED_STREAM")
+        #expect(verdict(body: yes, isComplete: false, reset: .refusedStream) == refused)
+        // A reset behind a complete answer is none.
+        #expect(verdict(body: yes, reset: .noError) == .serving)
         #expect(ServiceVerification(service: "").verdict(isComplete: true, reset: nil) == .refused("no answer"))
         let unreadable = ServiceVerification.Verdict.refused("an answer that cannot be read")
         // Compressed, of another length, without a message, without an end.
