@@ -131,9 +131,9 @@ struct ConnectionWatchTests {
     func arrived() {
         var watch = Self.readyWatch()
         watch.noteSent(now: 1_000.nanoseconds)
-        #expect(watch.isUnverified)
+        #expect(watch.mayBeUnacknowledged)
         #expect(run(&watch, from: 1_000, to: 9_000, streams: 1) == [Seen(1_250, .askKernel)])
-        #expect(!watch.isUnverified)
+        #expect(!watch.mayBeUnacknowledged)
         watch.noteSent(now: 9_000.nanoseconds)
         #expect(run(&watch, from: 9_000, to: 9_900, streams: 1) == [Seen(9_250, .askKernel)])
     }
@@ -192,7 +192,7 @@ struct ConnectionWatchTests {
                 : KernelFacts(unacknowledged: time < 3_000 ? 2 : 0, sinceAcknowledgement: 10.nanoseconds)
         }
         #expect(seen.filter { $0.action != .askKernel } == [Seen(1_250, .stall), Seen(2_000, .resume)])
-        #expect(!watch.isStalled && !watch.isUnverified)
+        #expect(!watch.isStalled && !watch.mayBeUnacknowledged)
         // And the next darkness counts from its own beginning.
         watch.noteSent(now: 6_000.nanoseconds)
         let again = run(&watch, from: 6_000, to: 20_000, streams: 1, kernel: Self.dark(since: 5_000))
@@ -200,6 +200,37 @@ struct ConnectionWatchTests {
             again.filter { $0.action != .askKernel } == [
                 Seen(7_250, .stall), Seen(9_250, .lose(.unacknowledged)),
             ])
+    }
+
+    @Test("a pause of ours is not the task's silence", arguments: [(250, 2_250), (600, 2_850), (60_000, 62_250)])
+    func ownPause(pause: Int, stallAt: Int) {
+        // Looks at 250 ms, when the darkness begins, and at 500 ms; the next one is late.
+        var watch = Self.readyWatch()
+        watch.noteSent(now: 1_000.nanoseconds)
+        watch.noteRead(now: 1_000.nanoseconds)
+        _ = run(&watch, from: 1_250, to: 1_500, kernel: Self.dark(since: 1_000))
+        let seen = run(&watch, from: 1_750 + pause, to: stallAt + 500, kernel: Self.dark(since: 1_000))
+        #expect(seen.first { $0.action == .stall } == Seen(stallAt, .stall))
+    }
+
+    @Test("evidence that a task lives is what was read a moment ago, or that nothing speaks against it")
+    func evidence() {
+        var watch = Self.readyWatch()
+        watch.noteRead(now: 1_000.nanoseconds)
+        #expect(watch.isHeard(now: 1_999.nanoseconds) && watch.isUndoubted(now: 1_999.nanoseconds))
+        #expect(!watch.isHeard(now: 2_000.nanoseconds) && watch.isUndoubted(now: 2_000.nanoseconds))
+        watch.noteSent(now: 2_000.nanoseconds)
+        #expect(!watch.isUndoubted(now: 2_000.nanoseconds))
+        _ = run(&watch, from: 2_250, to: 3_500, kernel: Self.dark(since: 1_000))
+        #expect(watch.isStalled && !watch.isHeard(now: 3_500.nanoseconds))
+    }
+
+    @Test("the kernel's own timeout comes after all that the watch does")
+    func userTimeout() {
+        var settings = ClusterSettings()
+        #expect(TaskSocket.userTimeout(settings) == 17_000)
+        settings.darkTimeout = .seconds(60)
+        #expect(TaskSocket.userTimeout(settings) == 62_000)
     }
 
     @Test("bytes that wait on our side keep the question open although all that was sent has arrived")
@@ -210,7 +241,7 @@ struct ConnectionWatchTests {
             KernelFacts(unacknowledged: 0, sinceAcknowledgement: 0, isBlocked: true)
         }
         #expect(seen.map(\.time) == [250, 500, 750, 1_000])
-        #expect(watch.isUnverified)
+        #expect(watch.mayBeUnacknowledged)
     }
 
     @Test("a kernel that cannot say is not asked again before the next write")

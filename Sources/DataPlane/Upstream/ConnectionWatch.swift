@@ -75,7 +75,7 @@ struct ConnectionWatch {
 
     // Acknowledgement.
     /// Whether something was sent that is not known to have arrived.
-    private(set) var isUnverified = false
+    private(set) var mayBeUnacknowledged = false
     private var kernelLookAt: Int64 = 0
     /// Since when, at the latest, bytes have been on their way of which none was acknowledged.
     private var darkSince: Int64?
@@ -107,9 +107,9 @@ struct ConnectionWatch {
 
     // MARK: What happens
 
-    /// Bytes were handed to the socket while ``isUnverified`` was false: a look is due soon.
+    /// Bytes were handed to the socket while ``mayBeUnacknowledged`` was false: a look is due soon.
     mutating func noteSent(now: Int64) {
-        isUnverified = true
+        mayBeUnacknowledged = true
         kernelLookAt = now + times.darkStep
     }
 
@@ -150,6 +150,18 @@ struct ConnectionWatch {
         setup = .done
     }
 
+    // MARK: Evidence
+
+    /// Whether the task was heard within the time after which silence is darkness.
+    func isHeard(now: Int64) -> Bool {
+        !isStalled && now - lastReadAt < times.darkAfter
+    }
+
+    /// Whether nothing speaks against the task: it was heard, or all that it was sent has arrived.
+    func isUndoubted(now: Int64) -> Bool {
+        !isStalled && (!mayBeUnacknowledged || isHeard(now: now))
+    }
+
     // MARK: Looking
 
     /// What is to be done next. Call again until it is ``Action/none``, ``Action/lose(_:)`` or ``Action/idle``.
@@ -160,7 +172,7 @@ struct ConnectionWatch {
         }
         if isAwaiting, awaitingSince == nil {
             // The start was after the last read and not long ago: its bytes have this look made within a step.
-            awaitingSince = isUnverified ? max(lastReadAt, kernelLookAt - times.darkStep) : now
+            awaitingSince = mayBeUnacknowledged ? max(lastReadAt, kernelLookAt - times.darkStep) : now
         }
         if let pingSentAt, lastReadAt > pingSentAt { self.pingSentAt = nil }
         if let pingSentAt {
@@ -174,14 +186,22 @@ struct ConnectionWatch {
         } else if now - idleSince >= times.idle {
             return .idle
         }
-        guard isUnverified, now >= kernelLookAt else { return .none }
+        guard mayBeUnacknowledged, now >= kernelLookAt else { return .none }
         if darkSince == nil, lastReadAt + times.darkStep > now {
             // It has just been heard.
             kernelLookAt = lastReadAt + times.darkStep
             return .none
         }
+        forgetOwnPause(now: now)
         kernelLookAt = now + times.darkStep
         return .askKernel
+    }
+
+    /// A look that is late tells of a pause of ours, in which the task may have spoken to nobody: what passed of it is
+    /// not counted as the task's silence.
+    private mutating func forgetOwnPause(now: Int64) {
+        let lateness = now - kernelLookAt
+        if lateness > times.darkStep, let since = darkSince { darkSince = since + lateness }
     }
 
     /// What follows from the kernel's answer.
@@ -189,7 +209,7 @@ struct ConnectionWatch {
     mutating func hear(_ facts: KernelFacts?, now: Int64) -> Action {
         guard let facts, facts.hasOutstanding else {
             // What still waits on our side will not be noted as sent again.
-            isUnverified = facts?.isBlocked ?? false
+            mayBeUnacknowledged = facts?.isBlocked ?? false
             darkSince = nil
             return resume()
         }
@@ -225,7 +245,7 @@ struct ConnectionWatch {
         } else {
             next = idleSince + times.idle
         }
-        if isUnverified { next = min(next, kernelLookAt) }
+        if mayBeUnacknowledged { next = min(next, kernelLookAt) }
         if setup != .done { next = min(next, setupSince + times.setup) }
         return max(next, now + Self.shortestStep)
     }

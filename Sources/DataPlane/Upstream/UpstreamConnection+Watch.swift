@@ -31,12 +31,16 @@ extension UpstreamConnection {
         case .stall:
             cluster.count(.darkConnections)
             let loss = Failure(.connectionLost, "does not acknowledge what it is sent")
-            pool.connectionStalled(self, connectFailure(loss), reason: loss.message)
+            pool.connectionStalled(self, connectFailure(loss))
         case .resume:
+            guard state == .ready else { break }
             if isProven { endpoint.recordReached() }
-            if state == .ready { pool.slotsAvailable(on: self) }
+            pool.slotsAvailable(on: self)
         case .lose(let reason):
-            lose(failure(reason))
+            if reason == .pingUnanswered { cluster.count(.keepaliveTimeouts) }
+            let failure = failure(reason)
+            if reason == .unacknowledged { pool.connectionWentDark(self, reason: failure.message) }
+            lose(failure)
             return false
         case .idle:
             beginDraining()
@@ -52,9 +56,8 @@ extension UpstreamConnection {
         case .notVerified:
             return Failure(
                 .connectFailure,
-                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.service ?? "-")")
+                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.subject ?? "-")")
         case .pingUnanswered:
-            cluster.count(.keepaliveTimeouts)
             return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)")
         case .unacknowledged:
             return Failure(

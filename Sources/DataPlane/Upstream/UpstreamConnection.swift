@@ -76,6 +76,16 @@ final class UpstreamConnection {
         return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
     }
 
+    /// Whether the task was heard on it a moment ago: then it lives, whatever other connections come to.
+    func isHeard(now: Int64) -> Bool {
+        state == .ready && isProven && watch.isHeard(now: now)
+    }
+
+    /// Whether it is in use and nothing speaks against the task.
+    func isUndoubted(now: Int64) -> Bool {
+        state == .ready && isProven && watch.isUndoubted(now: now)
+    }
+
     // MARK: Connecting
 
     func connect() {
@@ -154,6 +164,7 @@ final class UpstreamConnection {
         watch.noteVerification(now: worker.turn.now)
         // Without an owner, which tells it from the streams of exchanges.
         guard session.submitRequest(headers, body: body, owner: nil) != nil else {
+            worker.blocks.give(headers)
             beginDraining(Failure(.connectFailure, "takes no stream"))
             return
         }
@@ -162,15 +173,13 @@ final class UpstreamConnection {
 
     /// The stream of the verification is gone.
     func verificationEnded(_ verdict: ServiceVerification.Verdict) {
-        guard let service = verification?.service, state == .ready || state == .draining else { return }
+        guard let subject = verification?.subject, state == .ready || state == .draining else { return }
         switch verdict {
         case .serving:
             verification = nil
-            prove()
-            if state == .draining { closeIfDone() }
+            if state == .ready { prove() } else { closeIfDone() }
         case .refused(let answer):
-            beginDraining(
-                Failure(.connectFailure, "does not serve \(service.isEmpty ? "anything" : service) (\(answer))"))
+            beginDraining(Failure(.connectFailure, "does not serve \(subject) (\(answer))"))
             closeIfDone()
         }
     }
@@ -179,7 +188,7 @@ final class UpstreamConnection {
         isProven = true
         watch.noteReady()
         endpoint.recordReached()
-        if state == .ready { pool.slotsAvailable(on: self) }
+        pool.slotsAvailable(on: self)
     }
 
     // MARK: Streams
@@ -286,8 +295,10 @@ final class UpstreamConnection {
             return Failure(.upstreamProtocolError, "broke HTTP/2 (\(code))")
         }
         if let verification {
-            return Failure(.connectionLost, "closed the connection when asked for \(verification.service)")
+            let question = "whether it serves \(verification.subject)"
+            return Failure(.connectionLost, "closed the connection when asked \(question)")
         }
+        if !isProven { return Failure(.connectionLost, "closed the connection before it sent SETTINGS") }
         return Failure(.connectionLost, "closed the connection before the response was complete")
     }
 
@@ -308,7 +319,7 @@ extension UpstreamConnection: TransportOwner {
 
     func transport(_ transport: Transport, didWrite count: Int) {
         cluster.count(.bytesSent, count)
-        if watch.isUnverified { return }
+        if watch.mayBeUnacknowledged { return }
         let now = worker.turn.now
         watch.noteSent(now: now)
         armWatchdog(now)
