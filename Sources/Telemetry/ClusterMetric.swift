@@ -32,11 +32,14 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         case .connectionsActive:
             .gauge("ekiden_upstream_active_connections", "Connections to a cluster's endpoints that are open.")
         case .connectFailures:
-            .counter("ekiden_upstream_connect_failures_total", "Connects that were refused, reset or timed out.")
+            .counter(
+                "ekiden_upstream_connect_failures_total",
+                "Connections that took no stream: refused, reset, timed out, without SETTINGS, with GOAWAY at once, or "
+                    + "with a verification that failed.")
         case .pendingStreams:
             .gauge("ekiden_upstream_pending_streams", "Streams that wait for a slot on a connection.")
         case .pendingOverflow:
-            .counter("ekiden_upstream_pending_overflow_total", "Streams refused because the queue was full.")
+            .counter("ekiden_upstream_pending_overflow_total", "Streams refused because no slot was left for them.")
         case .replaysUnsent:
             .counter(
                 "ekiden_replays_total", "Streams tried on another endpoint because they were certainly not processed.",

@@ -202,6 +202,37 @@ struct ConnectionWatchTests {
             ])
     }
 
+    @Test("a pause of ours is not the task's silence", arguments: [(250, 2_250), (600, 2_850), (60_000, 62_250)])
+    func ownPause(pause: Int, stallAt: Int) {
+        // Looks at 250 ms, when the darkness begins, and at 500 ms; the next one is late.
+        var watch = Self.readyWatch()
+        watch.noteSent(now: 1_000.nanoseconds)
+        watch.noteRead(now: 1_000.nanoseconds)
+        _ = run(&watch, from: 1_250, to: 1_500, kernel: Self.dark(since: 1_000))
+        let seen = run(&watch, from: 1_750 + pause, to: stallAt + 500, kernel: Self.dark(since: 1_000))
+        #expect(seen.first { $0.action == .stall } == Seen(stallAt, .stall))
+    }
+
+    @Test("evidence that a task lives is what was read a moment ago, or that nothing speaks against it")
+    func evidence() {
+        var watch = Self.readyWatch()
+        watch.noteRead(now: 1_000.nanoseconds)
+        #expect(watch.isHeard(now: 1_999.nanoseconds) && watch.isUndoubted(now: 1_999.nanoseconds))
+        #expect(!watch.isHeard(now: 2_000.nanoseconds) && watch.isUndoubted(now: 2_000.nanoseconds))
+        watch.noteSent(now: 2_000.nanoseconds)
+        #expect(!watch.isUndoubted(now: 2_000.nanoseconds))
+        _ = run(&watch, from: 2_250, to: 3_500, kernel: Self.dark(since: 1_000))
+        #expect(watch.isStalled && !watch.isHeard(now: 3_500.nanoseconds))
+    }
+
+    @Test("the kernel's own timeout comes after all that the watch does")
+    func userTimeout() {
+        var settings = ClusterSettings()
+        #expect(TaskSocket.userTimeout(settings) == 17_000)
+        settings.darkTimeout = .seconds(60)
+        #expect(TaskSocket.userTimeout(settings) == 62_000)
+    }
+
     @Test("bytes that wait on our side keep the question open although all that was sent has arrived")
     func blocked() {
         var watch = Self.readyWatch()

@@ -73,9 +73,9 @@ struct ServiceVerificationTests {
         #expect(verdict(body: yes, trailers: nil) == .refused("no gRPC status"))
         #expect(verdict([(":status", "404")], trailers: nil) == .refused("HTTP status 404"))
         #expect(verdict(body: yes, isComplete: false) == .refused("no answer"))
-        #expect(
-            verdict(body: yes, isComplete: false, reset: .refusedStream) == .refused("stream reset: REFUSED_STREAM"))
-        // Behind a complete answer a reset only says that the rest of the request is not wanted.
+        let refused = ServiceVerification.Verdict.refused("stream reset: REFUSED_STREAM")
+        #expect(verdict(body: yes, isComplete: false, reset: .refusedStream) == refused)
+        // A reset behind a complete answer is none.
         #expect(verdict(body: yes, reset: .noError) == .serving)
         #expect(ServiceVerification(service: "").verdict(isComplete: true, reset: nil) == .refused("no answer"))
         let unreadable = ServiceVerification.Verdict.refused("an answer that cannot be read")

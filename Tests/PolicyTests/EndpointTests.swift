@@ -41,7 +41,7 @@ struct EndpointTests {
         #expect(endpoint.recordUnreachable(now: 0, base: second, ceiling: 30 * second))
         // The same incident, seen again.
         #expect(!endpoint.recordUnreachable(now: 0, base: second, ceiling: 30 * second))
-        #expect(endpoint.unreachableCount == 1)
+        #expect(endpoint.isUnreachable)
         #expect(!endpoint.claimProbe(now: second - 1, lease: second))
         #expect(endpoint.claimProbe(now: second, lease: 3 * second))
         #expect(!endpoint.claimProbe(now: second, lease: 3 * second))
@@ -64,7 +64,31 @@ struct EndpointTests {
                 return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
             }
             #expect(news == 1)
-            #expect(endpoint.unreachableCount == 1)
+            #expect(endpoint.isUnreachable)
+        }
+    }
+
+    @Test("successes and failures that cross each other leave an endpoint that can be marked and probed")
+    func crossing() async {
+        for _ in 0..<200 {
+            let endpoint = Endpoint(address: EndpointAddress(host: "10.0.0.1", port: 1))
+            await withTaskGroup(of: Void.self) { group in
+                for worker in 0..<4 {
+                    group.addTask {
+                        for time in 1...40 {
+                            if worker < 2 {
+                                endpoint.recordUnreachable(now: Int64(time), base: 1, ceiling: 30, isProbe: worker == 0)
+                            } else {
+                                endpoint.recordReached()
+                            }
+                        }
+                    }
+                }
+            }
+            // Later than every pause there was, or right behind a success.
+            if !endpoint.isUnreachable { #expect(endpoint.recordUnreachable(now: 2, base: 1, ceiling: 30)) }
+            #expect(endpoint.isUnreachable)
+            #expect(endpoint.claimProbe(now: 1_000, lease: 1))
         }
     }
 

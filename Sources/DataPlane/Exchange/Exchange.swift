@@ -283,7 +283,8 @@ final class Exchange {
         unsentAttempts += 1
         if let endpoint {
             tried.insert(endpoint)
-            endpoint.failuresTotal.add(1, ordering: .relaxed)
+            // A limit of ours says nothing about the endpoint.
+            if failure.kind != .circuitOpen { endpoint.failuresTotal.add(1, ordering: .relaxed) }
         }
         guard let pool, mayConnectAgain(pool.cluster, failure), tryElsewhere(pool) else {
             fail(failure)
@@ -478,6 +479,7 @@ final class Exchange {
     /// Answers the caller in place of the task, in the form that fits how far the response has come.
     func fail(_ failure: Failure) {
         guard outcome == nil else { return }
+        if failure.kind == .circuitOpen { pool?.count(.pendingOverflow) }
         switch state {
         case .fresh, .attempting:
             reply(failure)

@@ -30,7 +30,7 @@ final class ClusterPool {
     /// Takes over a new membership. Pools of endpoints that stay are kept; the others end with their last stream.
     func update(_ cluster: Cluster) {
         if cluster === self.cluster { return }
-        let verifiesOtherwise = cluster.settings.verifyService != self.cluster.settings.verifyService
+        let asksAnew = cluster.settings.verifyService != self.cluster.settings.verifyService
         self.cluster = cluster
         var old: [ObjectIdentifier: EndpointPool] = [:]
         for pool in endpoints { old[ObjectIdentifier(pool.endpoint)] = pool }
@@ -39,7 +39,7 @@ final class ClusterPool {
                 ?? EndpointPool(endpoint: endpoint, cluster: self, worker: worker)
         }
         for pool in old.values { pool.retire() }
-        if verifiesOtherwise { for pool in endpoints { pool.renew() } }
+        if asksAnew { for pool in endpoints { pool.renew() } }
         if !cluster.endpoints.isEmpty {
             while let exchange = waiting.pop() { exchange.attemptWithdrawn() }
         }
@@ -93,10 +93,7 @@ final class ClusterPool {
 
     /// A place in a queue of this cluster, or nil when there is none.
     func admitPending(_ exchange: Exchange, to queue: PendingQueue, patience: Int64) -> PendingTicket? {
-        guard pendingCount < cluster.settings.maxPendingStreams else {
-            count(.pendingOverflow)
-            return nil
-        }
+        guard pendingCount < cluster.settings.maxPendingStreams else { return nil }
         return queue.append(exchange, cluster: self, deadline: worker.turn.now + patience)
     }
 

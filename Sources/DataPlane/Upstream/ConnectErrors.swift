@@ -28,7 +28,7 @@ enum ConnectErrors {
             return isOurs(first.error)
         }
         guard let error = error as? IOError else { return false }
-        return [EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EPERM, ENETUNREACH].contains(error.errnoCode)
+        return [EADDRNOTAVAIL, ENETUNREACH, EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EPERM].contains(error.errnoCode)
     }
 
     /// What an errno means.

@@ -150,6 +150,18 @@ struct ConnectionWatch {
         setup = .done
     }
 
+    // MARK: Evidence
+
+    /// Whether the task was heard within the time after which silence is darkness.
+    func isHeard(now: Int64) -> Bool {
+        !isStalled && now - lastReadAt < times.darkAfter
+    }
+
+    /// Whether nothing speaks against the task: it was heard, or all that it was sent has arrived.
+    func isUndoubted(now: Int64) -> Bool {
+        !isStalled && (!mayBeUnacknowledged || isHeard(now: now))
+    }
+
     // MARK: Looking
 
     /// What is to be done next. Call again until it is ``Action/none``, ``Action/lose(_:)`` or ``Action/idle``.
@@ -175,18 +187,21 @@ struct ConnectionWatch {
             return .idle
         }
         guard mayBeUnacknowledged, now >= kernelLookAt else { return .none }
-        let late = now - kernelLookAt
-        if late > times.darkStep, let since = darkSince {
-            // This process (or its machine) was paused, and the task had no time to be silent.
-            darkSince = since + late
-        }
         if darkSince == nil, lastReadAt + times.darkStep > now {
             // It has just been heard.
             kernelLookAt = lastReadAt + times.darkStep
             return .none
         }
+        forgetOwnPause(now: now)
         kernelLookAt = now + times.darkStep
         return .askKernel
+    }
+
+    /// A look that is late tells of a pause of ours, in which the task may have spoken to nobody: what passed of it is
+    /// not counted as the task's silence.
+    private mutating func forgetOwnPause(now: Int64) {
+        let lateness = now - kernelLookAt
+        if lateness > times.darkStep, let since = darkSince { darkSince = since + lateness }
     }
 
     /// What follows from the kernel's answer.

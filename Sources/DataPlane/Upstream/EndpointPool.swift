@@ -15,9 +15,11 @@ final class EndpointPool {
     private var pendingTimer: WheelTimer?
     /// The endpoint left the set: what runs ends, nothing begins.
     private var isRetired = false
-    /// Nanoseconds of the monotonic clock before which no connection is opened beside those that live: the last such
-    /// one failed.
-    private var noExtraBefore: Int64 = 0
+    /// Nanoseconds of the monotonic clock before which no connection is opened besides one that can be used: the last
+    /// such one failed.
+    private var nextExtraAt: Int64 = 0
+    /// Whether this pool has marked the endpoint because of a stall that discovery was not told about.
+    private var owesReport = false
 
     init(endpoint: Endpoint, cluster: ClusterPool, worker: Worker) {
         self.endpoint = endpoint
@@ -41,9 +43,8 @@ final class EndpointPool {
         armPendingTimer(at: ticket.deadline)
     }
 
-    /// Opens a connection when those that are being opened are not enough for what waits.
+    /// Opens a connection when those that are being opened are not enough for what waits. Runs at every stream's end.
     private func openIfNeeded() {
-        // Comes with the end of every stream; nearly always nobody waits.
         if isRetired || waiting.countAtMost == 0 { return }
         var connecting = 0
         var usable = 0
@@ -52,7 +53,8 @@ final class EndpointPool {
             if connection.isConnecting { connecting += 1 }
         }
         guard usable < settings.maxConnectionsPerEndpoint,
-            waiting.countAtMost > connecting * settings.maxStreamsPerConnection
+            waiting.countAtMost > connecting * settings.maxStreamsPerConnection,
+            usable == 0 || worker.turn.now >= nextExtraAt
         else { return }
         if worker.turn.now < noExtraBefore, connections.contains(where: \.isAlive) { return }
         open()
@@ -67,20 +69,29 @@ final class EndpointPool {
     /// Tries an endpoint that could not be reached by a connection without streams, unless another worker does. What
     /// the connection comes to is what the endpoint comes to; when it is made it is kept for streams.
     func probe() {
-        if isRetired || connections.contains(where: { $0.isConnecting }) { return }
-        if connections.contains(where: \.isAlive) {
-            // No better proof than a task that answers.
+        if isRetired { return }
+        let now = worker.turn.now
+        if connections.contains(where: { $0.isHeard(now: now) }) {
             endpoint.recordReached()
             return
         }
+        if connections.contains(where: { $0.isConnecting }) { return }
         let settings = self.settings
         let answers: Int64 = settings.verifyService == nil ? 1 : 2
-        let lease =
-            settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
-            + Self.leaseMargin
-        guard endpoint.claimProbe(now: worker.turn.now, lease: lease) else { return }
+        let lease = settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
+        guard endpoint.claimProbe(now: now, lease: lease + Self.leaseMargin) else { return }
         cluster.count(.probes)
         open(asProbe: true)
+    }
+
+    /// Nanoseconds by which a probe's own timers may be late.
+    private static let leaseMargin: Int64 = 100_000_000
+
+    /// What the connections have proven is not what the cluster asks for any more: they end with their last streams,
+    /// and others are made.
+    func renew() {
+        for connection in connections { connection.finishGracefully() }
+        openIfNeeded()
     }
 
     /// The endpoint left the set.
@@ -119,42 +130,52 @@ final class EndpointPool {
         if !isRetired, !waiting.isEmpty { openIfNeeded() }
     }
 
-    /// No connection could be made. What waits goes to another connection or endpoint.
+    /// No connection could be made. What waits goes to another connection or endpoint. While another connection of
+    /// this pool lives, that one more could not be made says nothing about the endpoint.
     /// - Parameters:
     ///   - failure: what a caller hears if nobody else is left.
     ///   - reason: the same without names, for discovery; nil when it says nothing about the task.
     func connectionFailed(_ connection: UpstreamConnection, _ failure: Failure, reason: String?) {
         cluster.count(.connectFailures)
-        if connections.contains(where: { $0 !== connection && $0.isAlive }) {
-            // A task that answers on another connection lives, whatever it thinks of one more.
-            noExtraBefore = worker.turn.now + settings.connectBackoff.nanoseconds
-            if connection.isProbe { endpoint.recordReached() }
+        let now = worker.turn.now
+        // A connection at rest may be one to a lost host, so that a probe's failure outweighs it.
+        let isOutweighed = connections.contains {
+            $0 !== connection && (connection.isProbe ? $0.isHeard(now: now) : $0.isUndoubted(now: now))
+        }
+        if isOutweighed {
+            nextExtraAt = now + settings.connectBackoff.nanoseconds
         } else {
-            recordUnreachable(reason, isProbe: connection.isProbe)
+            let isNews = recordUnreachable(now: now, isProbe: connection.isProbe)
+            if let reason, isNews || owesReport { report(reason) }
         }
         sendAway(from: connection, failure)
     }
 
     /// The task does not acknowledge what it is sent on a connection. What waits goes to another connection or
-    /// endpoint. Discovery is not told yet: it may be a hiccup of this host's network.
+    /// endpoint. A second of that is enough to pass over the endpoint, and not enough to tell discovery.
     func connectionStalled(_ connection: UpstreamConnection, _ failure: Failure) {
         // Where it is known already, each of several connections sees the same incident.
-        if !endpoint.isUnreachable { recordUnreachable(nil, isProbe: false) }
+        if !endpoint.isUnreachable { owesReport = recordUnreachable(now: worker.turn.now, isProbe: false) }
         sendAway(from: connection, failure)
     }
 
-    /// A connection is given up because the task went dark.
-    func connectionWentDark(reason: String) {
-        if !endpoint.isUnreachable { recordUnreachable(nil, isProbe: false) }
-        cluster.cluster.state.reportUnreachable(endpoint, reason)
+    /// A stalled connection is given up.
+    func connectionWentDark(_ connection: UpstreamConnection, reason: String) {
+        let now = worker.turn.now
+        let isHeard = connections.contains { $0 !== connection && $0.isHeard(now: now) }
+        if owesReport, endpoint.isUnreachable, !isHeard { report(reason) }
     }
 
-    private func recordUnreachable(_ reason: String?, isProbe: Bool) {
+    private func recordUnreachable(now: Int64, isProbe: Bool) -> Bool {
         let settings = self.settings
-        let isNews = endpoint.recordUnreachable(
-            now: worker.turn.now, base: settings.connectBackoff.nanoseconds,
+        return endpoint.recordUnreachable(
+            now: now, base: settings.connectBackoff.nanoseconds,
             ceiling: settings.connectBackoffMax.nanoseconds, isProbe: isProbe)
-        if isNews, let reason { cluster.cluster.state.reportUnreachable(endpoint, reason) }
+    }
+
+    private func report(_ reason: String) {
+        owesReport = false
+        cluster.cluster.state.reportUnreachable(endpoint, reason)
     }
 
     private func sendAway(from connection: UpstreamConnection, _ failure: Failure) {

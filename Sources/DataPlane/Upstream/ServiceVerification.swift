@@ -32,6 +32,8 @@ struct ServiceVerification {
     }
 
     let service: String
+    /// What is asked for, as messages have it.
+    var subject: String { service.isEmpty ? "anything" : service }
     private var httpStatus: Int?
     private var grpcStatus: Int?
     private var body: [UInt8] = []
@@ -96,9 +98,9 @@ struct ServiceVerification {
     /// What the answer means, now that the stream is closed.
     /// - Parameters:
     ///   - isComplete: whether the task has ended its direction.
-    ///   - reset: the code of the task's RST_STREAM.
+    ///   - reset: the code of the task's RST_STREAM. Behind a complete answer it only says that the rest of the
+    ///     question is not wanted (RFC 9113, 8.1).
     func verdict(isComplete: Bool, reset: ErrorCode?) -> Verdict {
-        // A reset behind a complete answer takes nothing back (RFC 9113, 8.1).
         if !isComplete, let reset { return .refused("stream reset: \(reset)") }
         guard isComplete, let httpStatus else { return .refused("no answer") }
         if let grpcStatus, grpcStatus != 0 {

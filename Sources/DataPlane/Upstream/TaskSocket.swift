@@ -30,17 +30,21 @@ enum TaskSocket {
                 }
             }
         #if os(Linux)
-        // The backstop of the watch: no acknowledgement for this long, and the kernel ends the connection. It counts a
-        // closed window as none, so that it must be as patient as the PINGs are: a task that takes nothing for a while
-        // is slow, not gone.
-        let patience = max(settings.darkTimeout, settings.keepaliveInterval + settings.keepaliveTimeout)
-        let timeout = patience.nanoseconds / 1_000_000 + userTimeoutMargin
         bootstrap = bootstrap.channelOption(
             ChannelOptions.Types.SocketOption(
                 level: .tcp, name: NIOBSDSocket.Option(rawValue: CInt(TCP_USER_TIMEOUT))),
-            value: Int(clamping: min(timeout, Int64(CInt.max))))
+            value: Int(clamping: min(userTimeout(settings), Int64(CInt.max))))
         #endif
         return bootstrap.connect(to: address)
+    }
+
+    /// Milliseconds for which sent bytes may be without acknowledgement, or wait behind a closed window, until the
+    /// kernel ends the connection. The backstop of the watch, and so later than all that the watch does: the kernel
+    /// does not tell a task that is lost from one that lives and does not read, which PING is there to find.
+    static func userTimeout(_ settings: ClusterSettings) -> Int64 {
+        let keepalive =
+            settings.keepaliveInterval.nanoseconds / 1_000_000 + settings.keepaliveTimeout.nanoseconds / 1_000_000
+        return max(settings.darkTimeout.nanoseconds / 1_000_000, keepalive) + userTimeoutMargin
     }
 
     /// Milliseconds.
@@ -55,7 +59,7 @@ enum TaskSocket {
         provider.getTCPInfo().assumeIsolated().whenSuccess { info = $0 }
         guard let info else { return nil }
         // What waits behind a window that the peer has closed is not sent, and so not outstanding: a peer that takes
-        // nothing lives as far as this goes.
+        // nothing and acknowledges the probes of its window lives as far as this goes.
         return KernelFacts(
             unacknowledged: Int(info.tcpi_unacked),
             sinceAcknowledgement: Int64(info.tcpi_last_ack_recv) * 1_000_000,

@@ -38,8 +38,9 @@ extension UpstreamConnection {
             pool.slotsAvailable(on: self)
         case .lose(let reason):
             if reason == .pingUnanswered { cluster.count(.keepaliveTimeouts) }
-            if reason == .unacknowledged { pool.connectionWentDark(reason: "does not acknowledge what it is sent") }
-            lose(failure(reason))
+            let failure = failure(reason)
+            if reason == .unacknowledged { pool.connectionWentDark(self, reason: failure.message) }
+            lose(failure)
             return false
         case .idle:
             beginDraining()
@@ -55,7 +56,7 @@ extension UpstreamConnection {
         case .notVerified:
             return Failure(
                 .connectFailure,
-                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.service ?? "-")")
+                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.subject ?? "-")")
         case .pingUnanswered:
             return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)")
         case .unacknowledged:

@@ -79,6 +79,16 @@ final class UpstreamConnection {
         return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
     }
 
+    /// Whether the task was heard on it a moment ago: then it lives, whatever other connections come to.
+    func isHeard(now: Int64) -> Bool {
+        state == .ready && isProven && watch.isHeard(now: now)
+    }
+
+    /// Whether it is in use and nothing speaks against the task.
+    func isUndoubted(now: Int64) -> Bool {
+        state == .ready && isProven && watch.isUndoubted(now: now)
+    }
+
     // MARK: Connecting
 
     func connect() {
@@ -166,15 +176,13 @@ final class UpstreamConnection {
 
     /// The stream of the verification is gone.
     func verificationEnded(_ verdict: ServiceVerification.Verdict) {
-        guard let service = verification?.service, state == .ready || state == .draining else { return }
+        guard let subject = verification?.subject, state == .ready || state == .draining else { return }
         switch verdict {
         case .serving:
             verification = nil
-            // After a GOAWAY the answer comes too late to be of use.
             if state == .ready { prove() } else { closeIfDone() }
         case .refused(let answer):
-            beginDraining(
-                Failure(.connectFailure, "does not serve \(service.isEmpty ? "anything" : service) (\(answer))"))
+            beginDraining(Failure(.connectFailure, "does not serve \(subject) (\(answer))"))
             closeIfDone()
         }
     }
@@ -183,7 +191,7 @@ final class UpstreamConnection {
         isProven = true
         watch.noteReady()
         endpoint.recordReached()
-        if state == .ready { pool.slotsAvailable(on: self) }
+        pool.slotsAvailable(on: self)
     }
 
     // MARK: Streams
@@ -290,8 +298,8 @@ final class UpstreamConnection {
             return Failure(.upstreamProtocolError, "broke HTTP/2 (\(code))")
         }
         if let verification {
-            let subject = verification.service.isEmpty ? "its health" : verification.service
-            return Failure(.connectionLost, "closed the connection when asked for \(subject)")
+            let question = "whether it serves \(verification.subject)"
+            return Failure(.connectionLost, "closed the connection when asked \(question)")
         }
         if !isProven { return Failure(.connectionLost, "closed the connection before it sent SETTINGS") }
         return Failure(.connectionLost, "closed the connection before the response was complete")

@@ -20,7 +20,8 @@ package final class Endpoint: Sendable {
 
     /// Connect failures in a row; zero after a success. Feeds the back-off.
     private let failuresInRow = Atomic<Int>(0)
-    /// Nanoseconds of the monotonic clock before which nobody tries again.
+    /// Nanoseconds of the monotonic clock before which nobody tries again. Says nothing while there are no failures,
+    /// and is zero from the first failure until its pause is written.
     private let nextTry = Atomic<Int64>(0)
 
     package init(address: EndpointAddress) {
@@ -29,13 +30,11 @@ package final class Endpoint: Sendable {
     }
 
     /// Whether the last word from the endpoint was that it cannot be reached. Balancers pass over it while another one
-    /// is left; only an answer of the task (``recordReached()``) ends that, so that no caller pays for the next try.
+    /// is left. Only ``recordReached()`` ends that, so that no caller pays for the next: for a connection that is made,
+    /// and for one on which the task is heard or acknowledges again.
     package var isUnreachable: Bool {
         failuresInRow.load(ordering: .relaxed) != 0
     }
-
-    /// Connect failures in a row.
-    package var unreachableCount: Int { failuresInRow.load(ordering: .relaxed) }
 
     /// Whether the endpoint is in the pause that follows a connect failure.
     /// - Parameter now: nanoseconds of the monotonic clock.
@@ -50,7 +49,7 @@ package final class Endpoint: Sendable {
     package func claimProbe(now: Int64, lease: Int64) -> Bool {
         guard isUnreachable else { return false }
         let due = nextTry.load(ordering: .relaxed)
-        return due <= now
+        return due != 0 && due <= now
             && nextTry.compareExchange(expected: due, desired: now + lease, ordering: .relaxed).exchanged
     }
 
@@ -64,23 +63,33 @@ package final class Endpoint: Sendable {
     /// - Returns: whether this is news, and not one more sight of the same incident.
     @discardableResult
     package func recordUnreachable(now: Int64, base: Int64, ceiling: Int64, isProbe: Bool = false) -> Bool {
-        // Several workers and streams see one incident: what fails within a pause does not lengthen it, and of those
-        // that see it in the same moment the one that moves the time has seen it.
-        let due = nextTry.load(ordering: .relaxed)
-        guard isProbe || due <= now || !isUnreachable,
-            nextTry.compareExchange(expected: due, desired: now + min(base, ceiling), ordering: .relaxed).exchanged
+        // Several workers and streams see one incident: of those that see the first failure in the same moment one
+        // marks the endpoint, and what fails within a pause does not lengthen it.
+        let failures = failuresInRow.load(ordering: .sequentiallyConsistent)
+        let doublings = Int64(min(failures, 16))
+        let next = max(now + min(base << doublings, ceiling), 1)
+        if failures == 0 {
+            guard failuresInRow.compareExchange(expected: 0, desired: 1, ordering: .sequentiallyConsistent).exchanged
+            else { return false }
+            nextTry.store(next, ordering: .sequentiallyConsistent)
+            return true
+        }
+        let due = nextTry.load(ordering: .sequentiallyConsistent)
+        guard due != 0, isProbe || due <= now,
+            nextTry.compareExchange(expected: due, desired: next, ordering: .sequentiallyConsistent).exchanged
         else { return false }
-        let failures = failuresInRow.add(1, ordering: .relaxed).newValue
-        let doublings = min(failures - 1, 16)
-        if doublings > 0 { nextTry.store(now + min(base << Int64(doublings), ceiling), ordering: .relaxed) }
-        return true
+        // Fails where the endpoint was reached meanwhile, which stands.
+        return failuresInRow.compareExchange(
+            expected: failures, desired: failures + 1, ordering: .sequentiallyConsistent
+        ).exchanged
     }
 
     /// Records that the endpoint answered: it takes streams again.
     package func recordReached() {
         if isUnreachable {
-            failuresInRow.store(0, ordering: .relaxed)
-            nextTry.store(0, ordering: .relaxed)
+            // In this order: a failure that is recorded meanwhile writes its pause behind this zero.
+            nextTry.store(0, ordering: .sequentiallyConsistent)
+            failuresInRow.store(0, ordering: .sequentiallyConsistent)
         }
     }
 }

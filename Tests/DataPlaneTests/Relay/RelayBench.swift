@@ -79,10 +79,13 @@ struct RelayBench: Sendable {
     }
 
     /// Makes these the cluster's endpoints, on every worker.
-    func publish(_ endpoints: [Endpoint], resolution: Cluster.Resolution = .resolved) async throws {
+    func publish(
+        _ endpoints: [Endpoint], resolution: Cluster.Resolution = .resolved, cluster settings: ClusterSettings? = nil
+    ) async throws {
         let version = version.value.add(1, ordering: .relaxed).newValue
         let cluster = Cluster(
-            name: Self.clusterName, settings: settings, endpoints: endpoints, resolution: resolution, state: state)
+            name: Self.clusterName, settings: settings ?? self.settings, endpoints: endpoints, resolution: resolution,
+            state: state)
         try await dataPlane.publishAndWait(
             Snapshot(
                 version: version,

@@ -63,6 +63,28 @@ struct RelayVerificationTests {
         await task.stop()
     }
 
+    @Test("connections that were not asked for the service that counts now end, and others are made")
+    func asksAnew() async throws {
+        let task = try await Self.task(Self.answer(1))
+        try await RelayBench.run(endpoints: [task.endpoint], cluster: Self.settings) { bench in
+            let caller = try await bench.connect()
+            #expect(try await caller.call(body: [4]).body == [4])
+            var settings = Self.settings
+            settings.maxStreamsPerConnection = 7
+            try await bench.publish([task.endpoint], cluster: settings)
+            #expect(try await caller.call(body: [4]).body == [4])
+            #expect(task.connectionCount == 1)
+            settings.verifyService = "demo.Orders"
+            try await bench.publish([task.endpoint], cluster: settings)
+            #expect(try await caller.call(body: [4]).body == [4])
+            #expect(task.connectionCount == 2)
+            let question = try #require(task.requests.last { $0.path == Self.healthPath })
+            #expect(question.body.suffix(11) == Array("demo.Orders".utf8))
+            await caller.close()
+        }
+        await task.stop()
+    }
+
     private static let strangers: [(name: String, health: @Sendable (ScriptedTask.Incoming) -> Void)] = [
         ("NOT_SERVING", answer(2)), ("SERVICE_UNKNOWN", answer(3)), ("NOT_FOUND", refuse("5")),
         ("UNIMPLEMENTED", refuse("12")), ("HTTP status 404", { $0.sendTrailersOnly([(":status", "404")]) }),
