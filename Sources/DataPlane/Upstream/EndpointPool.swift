@@ -56,7 +56,6 @@ final class EndpointPool {
             waiting.countAtMost > connecting * settings.maxStreamsPerConnection,
             usable == 0 || worker.turn.now >= nextExtraAt
         else { return }
-        if worker.turn.now < noExtraBefore, connections.contains(where: \.isAlive) { return }
         open()
     }
 
@@ -100,15 +99,6 @@ final class EndpointPool {
         while let exchange = waiting.pop() { exchange.attemptWithdrawn() }
         for connection in connections { connection.finishGracefully() }
         if let pendingTimer { worker.timers.cancel(pendingTimer) }
-    }
-
-    /// Timers fire late; a try that is about to end is no reason for another one.
-    private static let leaseMargin: Int64 = 100_000_000
-
-    /// Has connections end with their last stream: new ones are to be made by other rules.
-    func renew() {
-        for connection in connections { connection.finishGracefully() }
-        openIfNeeded()
     }
 
     // MARK: From connections

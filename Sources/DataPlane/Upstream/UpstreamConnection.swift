@@ -68,9 +68,6 @@ final class UpstreamConnection {
     /// Whether the connection takes streams, now or as soon as it is made.
     var isUsable: Bool { state == .connecting || state == .ready && !watch.isStalled }
 
-    /// Whether the task answers on it, as far as anybody knows.
-    var isAlive: Bool { state == .ready && isProven && !watch.isStalled }
-
     /// Whether a stream can start on it now.
     var hasSlot: Bool {
         // A task says in its SETTINGS how many streams it takes, and says it first of all (RFC 9113, 3.4); more than

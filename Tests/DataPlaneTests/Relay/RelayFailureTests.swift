@@ -347,8 +347,7 @@ struct RelayFailureTests {
         settings.maxStreamsPerConnection = 1
         settings.maxConnectionsPerEndpoint = 2
         settings.maxPendingStreams = 3
-        // Long enough for a slow machine to open four streams while the first of them waits.
-        settings.pendingTimeout = .seconds(2)
+        settings.pendingTimeout = .milliseconds(500)
         try await RelayBench.run(endpoints: [task.endpoint], cluster: settings) { bench in
             let caller = try await bench.connect()
             var running: [Call] = []
