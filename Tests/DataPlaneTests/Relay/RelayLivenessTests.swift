@@ -152,7 +152,7 @@ struct RelayLivenessTests {
         }
         let settings = Self.settings {
             $0.maxStreamsPerConnection = 1
-            $0.pendingTimeout = .milliseconds(100)
+            $0.pendingTimeout = .milliseconds(500)
             $0.connectBackoff = .seconds(30)
             $0.connectBackoffMax = .seconds(30)
         }
