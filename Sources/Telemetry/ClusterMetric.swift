@@ -22,9 +22,45 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
     case probes
     case verificationFailures
     case darkConnections
+    case retries
+    case retriesSucceeded
+    case retriesOverBudget
+    case retriesOverLimit
+    case retriesStopped
+    case hedges
+    case hedgesWon
+    case perTryTimeouts
+    case idleTimeouts
+    case timeoutsNotUnderstood
+    case ejectionsConsecutive
+    case ejectionsSuccessRate
+    case ejectionsFailureShare
+    case ejectionsLatency
+    case ejectionsTrial
+    case ejectionTrials
+    case requestsOverLimit
+    case rateLimited
+    case rateLimitedCallers
+    case faultsDelayed
+    case faultsAborted
+    case replacements
 
     package var descriptor: MetricDescriptor {
-        switch self {
+        func notRetried(_ reason: String) -> MetricDescriptor {
+            .counter(
+                "ekiden_retries_denied_total", "Failed attempts that the policy would have followed by another one.",
+                ["reason": reason])
+        }
+        func ejected(_ reason: String) -> MetricDescriptor {
+            .counter("ekiden_ejections_total", "Endpoints passed over for a while, by reason.", ["reason": reason])
+        }
+        func rateLimited(_ scope: String) -> MetricDescriptor {
+            .counter("ekiden_rate_limited_total", "Requests refused by a rate limit.", ["scope": scope])
+        }
+        func fault(_ kind: String) -> MetricDescriptor {
+            .counter("ekiden_faults_injected_total", "Faults put in on purpose.", ["kind": kind])
+        }
+        return switch self {
         case .streamsActive:
             .gauge("ekiden_upstream_active_streams", "Streams in flight on a cluster's endpoints.")
         case .connections:
@@ -74,6 +110,40 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
             .counter(
                 "ekiden_upstream_dark_connections_total",
                 "Times that a task stopped acknowledging what a connection sent it.")
+        case .retries:
+            .counter("ekiden_retries_total", "Attempts that followed a failed one by the route's policy.")
+        case .retriesSucceeded:
+            .counter("ekiden_retries_succeeded_total", "Exchanges that a retry brought to a good end.")
+        case .retriesOverBudget: notRetried("budget")
+        case .retriesOverLimit: notRetried("limit")
+        case .retriesStopped: notRetried("pushback")
+        case .hedges:
+            .counter("ekiden_hedges_total", "Attempts made while another one of the exchange was still running.")
+        case .hedgesWon:
+            .counter("ekiden_hedges_won_total", "Exchanges that a hedge answered before the first attempt.")
+        case .perTryTimeouts:
+            .counter("ekiden_per_try_timeouts_total", "Attempts given up at their own timeout.")
+        case .idleTimeouts:
+            .counter("ekiden_stream_idle_timeouts_total", "Exchanges ended because nothing moved on them.")
+        case .timeoutsNotUnderstood:
+            .counter("ekiden_grpc_timeout_invalid_total", "Requests whose grpc-timeout is none; passed on unchanged.")
+        case .ejectionsConsecutive: ejected("consecutive_failures")
+        case .ejectionsSuccessRate: ejected("success_rate")
+        case .ejectionsFailureShare: ejected("failure_share")
+        case .ejectionsLatency: ejected("latency")
+        case .ejectionsTrial: ejected("trial")
+        case .ejectionTrials:
+            .counter("ekiden_ejection_trials_total", "Streams sent to ejected endpoints to see whether they recovered.")
+        case .requestsOverLimit:
+            .counter("ekiden_circuit_open_total", "Exchanges refused at a limit of the cluster.")
+        case .rateLimited: rateLimited("route")
+        case .rateLimitedCallers: rateLimited("caller")
+        case .faultsDelayed: fault("delay")
+        case .faultsAborted: fault("abort")
+        case .replacements:
+            .counter(
+                "ekiden_upstream_replacements_total",
+                "Connections opened because the task was about to close the one in use.")
         }
     }
 

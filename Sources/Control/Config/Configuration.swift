@@ -13,6 +13,7 @@ package struct Configuration: Sendable, Equatable {
     /// Event loops; nil takes the cgroup's CPU limit.
     package var workers: Int?
     package var drain: DrainSettings
+    package var overload = OverloadSettings()
 
     package init(
         admin: AdminSettings? = nil, listeners: [ListenerSettings] = [], routes: [RouteRule] = [],
@@ -51,6 +52,7 @@ package struct RouteRule: Sendable, Equatable {
     /// A path prefix; excludes `service`.
     package var pathPrefix: String?
     package var cluster: String
+    package var settings = RouteSettings()
 
     package init(
         name: String? = nil, authority: String? = nil, service: String? = nil, method: String? = nil,

@@ -12,6 +12,8 @@ package enum Balancer {
         package var index: Int
         /// An unreachable endpoint that was passed over, whose pause is over: somebody should try it, without a stream.
         package var probe: Int?
+        /// Whether the stream is the trial of an ejected endpoint, claimed with ``OutlierRecord/claimTrial(now:)``.
+        package var isTrial = false
     }
 
     /// Draws from the cursor until an endpoint fits; after so many a member is drawn by lot instead. More would make a
@@ -21,11 +23,14 @@ package enum Balancer {
     /// - Parameters:
     ///   - cluster: the members and the shared cursor.
     ///   - tried: endpoints that this exchange has been on already.
+    ///   - key: what `ring_hash` and `maglev` go by; nil goes anywhere.
+    ///   - subset: attributes that the endpoint must have.
     ///   - now: nanoseconds of the monotonic clock.
     ///   - random: the worker's generator.
     /// - Returns: nil when no endpoint is left.
     package static func pick(
-        in cluster: Cluster, tried: TriedEndpoints, now: Int64, random: inout SplitMix64
+        in cluster: Cluster, tried: TriedEndpoints, key: UInt64? = nil, subset: [String: String] = [:], now: Int64,
+        random: inout SplitMix64
     ) -> Pick? {
         let count = cluster.endpoints.count
         if count == 0 { return nil }
@@ -54,7 +59,8 @@ package enum Balancer {
             let index: Int
             switch cluster.settings.balance {
             case .roundRobin: index = roundRobin(cluster, tier, tried, &fitness, &random)
-            case .leastRequest: index = leastRequest(cluster, tier, tried, &fitness, &random)
+            case .leastRequest, .peakEWMA, .random, .ringHash, .maglev:
+                index = leastRequest(cluster, tier, tried, &fitness, &random)
             }
             return Pick(index: index, probe: fitness.probe)
         }

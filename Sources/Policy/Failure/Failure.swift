@@ -4,10 +4,13 @@ package struct Failure: Sendable, Equatable {
     package let kind: Kind
     /// One sentence for people: names the cluster and the cause, never a secret.
     package let message: String
+    /// When the caller may come back (`grpc-retry-pushback-ms`, `retry-after`); nil says nothing about it.
+    package let pushback: Duration?
 
-    package init(_ kind: Kind, _ message: String) {
+    package init(_ kind: Kind, _ message: String, pushback: Duration? = nil) {
         self.kind = kind
         self.message = message
+        self.pushback = pushback
     }
 
     /// The situations of the error table. Status codes are those of gRPC

@@ -1,14 +1,20 @@
 /// One rule: which requests go to which cluster. All conditions that are set must hold.
-package struct Route: Sendable, Equatable {
+package struct Route: Sendable {
     /// Shown in messages and metrics; the configuration's own order number when it has no name.
     package let name: String
     package let authority: AuthorityMatch
     package let path: PathMatch
     /// Index into ``Snapshot/clusters``.
     package let clusterIndex: Int
+    /// What becomes of its exchanges. One object for all workers.
+    package let plan: RoutePlan
 
-    package init(name: String, authority: AuthorityMatch = .any, path: PathMatch = .any, clusterIndex: Int) {
+    package init(
+        name: String, authority: AuthorityMatch = .any, path: PathMatch = .any, clusterIndex: Int,
+        plan: RoutePlan = .plain
+    ) {
         self.name = name
+        self.plan = plan
         self.authority = authority
         self.path = path
         self.clusterIndex = clusterIndex

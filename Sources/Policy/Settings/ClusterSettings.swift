@@ -40,16 +40,20 @@ package struct ClusterSettings: Sendable, Equatable {
     package var timeout: Duration?
     /// What tasks may do to us.
     package var limits = Limits()
+    package var outlier = OutlierSettings()
+    /// Nil asks nobody.
+    package var healthCheck: HealthCheckSettings?
+    package var breakers = CircuitBreakerSettings()
+    package var retryBudget = RetryBudgetSettings()
+    /// A new endpoint's share of the streams grows to its full one in this time; nil gives it its full share at once.
+    package var slowStart: Duration?
+    /// When fewer than this share (0...1) of a priority's endpoints are usable, ejections and health checks are not
+    /// believed and all count. Zero does so only when there would be nobody left.
+    package var panicThreshold = 0.0
+    package var hashKey: HashKeySource = .peer
+    package var zone: ZonePreference?
 
     package init() {}
-}
-
-/// How an endpoint is chosen for a stream.
-package enum BalancePolicy: String, Sendable, CaseIterable {
-    /// Each endpoint in turn, one cursor for all workers.
-    case roundRobin = "round_robin"
-    /// The less busy of two endpoints drawn at random (power of two choices), by streams in flight over all workers.
-    case leastRequest = "least_request"
 }
 
 /// How the process leaves (SIGTERM).

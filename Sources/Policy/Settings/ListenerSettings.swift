@@ -22,6 +22,13 @@ package struct ListenerSettings: Sendable, Equatable {
     package var forwardedFor: ForwardedFor
     /// Whether `via: 2 ekiden` is added to requests and responses (RFC 9110, 7.6.3).
     package var via: Bool
+    /// A connection is asked to go (GOAWAY) at this age, give or take ``connectionAgeJitter``, so that callers look for
+    /// proxies that are new; nil lets it live.
+    package var maxConnectionAge: Duration?
+    /// Share of the age, 0...1.
+    package var connectionAgeJitter = 0.1
+    /// How long the streams of such a connection may still take; nil: as long as they like.
+    package var maxConnectionAgeGrace: Duration?
 
     package init(
         name: String, address: ListenAddress, limits: Limits = Limits(), forwardedFor: ForwardedFor = .keep,

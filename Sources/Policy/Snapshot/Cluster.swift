@@ -98,6 +98,13 @@ package final class ClusterState: Sendable {
     package let id: Int
     /// One cursor for all workers: n streams over k endpoints differ by at most one.
     package let roundRobinCursor = Atomic<Int>(0)
+    /// Exchanges in flight, retries and hedges that run, and connections that are open or being opened; counted only
+    /// where ``CircuitBreakerSettings`` limits them.
+    package let activeRequests = Atomic<Int>(0)
+    package let activeRetries = Atomic<Int>(0)
+    package let openConnections = Atomic<Int>(0)
+    /// Nanoseconds of the monotonic clock when the endpoints are compared next; whoever moves it does it.
+    package let nextSweep = Atomic<Int64>(0)
     /// Asks discovery to look again now (nobody is left to send to). Cheap, callable from any thread, may be called
     /// often.
     package let requestRefresh: @Sendable () -> Void

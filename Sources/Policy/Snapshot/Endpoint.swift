@@ -18,6 +18,15 @@ package final class Endpoint: Sendable {
     /// Open connections to this endpoint, over all workers.
     package let connections = Atomic<Int>(0)
 
+    /// What active checks say.
+    package let health = EndpointHealth()
+    /// How it has answered lately, and whether it is ejected for that.
+    package let outlier = OutlierRecord()
+    /// How long it takes to answer; kept where a balancer asks for it.
+    package let latency = LatencyRecord()
+    /// Nanoseconds of the monotonic clock when it took its first streams, for the slow start; zero before that.
+    package let startedAt = Atomic<Int64>(0)
+
     /// Connect failures in a row; zero after a success. Feeds the back-off.
     private let failuresInRow = Atomic<Int>(0)
     /// Nanoseconds of the monotonic clock before which nobody tries again. Says nothing while there are no failures,
@@ -35,6 +44,9 @@ package final class Endpoint: Sendable {
     package var isUnreachable: Bool {
         failuresInRow.load(ordering: .relaxed) != 0
     }
+
+    /// Whether nothing speaks against giving it streams.
+    package var isUsable: Bool { !isUnreachable && !outlier.isEjected && health.isFit }
 
     /// Whether the endpoint is in the pause that follows a connect failure.
     /// - Parameter now: nanoseconds of the monotonic clock.

@@ -1,0 +1,27 @@
+import Synchronization
+
+/// What active checks say of an endpoint. Written by the checker, read by the balancers of all workers.
+package struct EndpointHealth: ~Copyable, Sendable {
+    private let state = Atomic<Int>(State.unchecked.rawValue)
+
+    package enum State: Int, Sendable {
+        /// Nobody checks it.
+        case unchecked
+        /// The first check has no result yet: no streams while others are well.
+        case pending
+        case healthy
+        case unhealthy
+    }
+
+    package init() {}
+
+    package var current: State { State(rawValue: state.load(ordering: .relaxed)) ?? .unchecked }
+
+    /// Whether checks let streams go there.
+    package var isFit: Bool {
+        let state = state.load(ordering: .relaxed)
+        return state == State.unchecked.rawValue || state == State.healthy.rawValue
+    }
+
+    package func set(_ new: State) { state.store(new.rawValue, ordering: .relaxed) }
+}
