@@ -1,4 +1,5 @@
 package import Policy
+import Synchronization
 
 /// Turns the routes of a configuration into the table that workers match against.
 package enum RouteCompiler {
@@ -42,5 +43,21 @@ package enum RouteCompiler {
         if let service = rule.service { return PathMatch(service: service, method: rule.method) }
         if let prefix = rule.pathPrefix { return .prefix(Array(prefix.utf8)) }
         return .any
+    }
+}
+
+/// Compiles one configuration after the other, so that routes that stay keep their plans.
+package final class RouteCompilation: Sendable {
+    private let latest = Mutex(RouteTable([]))
+
+    package init() {}
+
+    /// The table of `configuration`, ``Policy/Route/clusterIndex`` being the position in its clusters.
+    package func compile(_ configuration: Configuration) -> RouteTable {
+        latest.withLock { table in
+            let clusters = configuration.clusters.map(\.name)
+            table = RouteCompiler.compile(configuration.routes, clusters: clusters, previous: table)
+            return table
+        }
     }
 }

@@ -59,8 +59,8 @@ enum ConfigurationSchema {
 
     private static let overload: [Field<OverloadSettings>] = [
         .scalar("max_streams", \.maxStreams, .integer(1...100_000_000)),
-        .scalar("max_descriptor_share", \.maxDescriptorShare, .ratio),
-        .scalar("max_buffer_share", \.maxBufferShare, .ratio),
+        .scalar("max_descriptor_share", \.maxDescriptorShare, .decimal(0.01...1)),
+        .scalar("max_buffer_share", \.maxBufferShare, .decimal(0.01...1)),
         .scalar("max_loop_lag", \.maxLoopLag, .wait),
     ]
 

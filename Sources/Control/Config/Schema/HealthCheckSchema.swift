@@ -9,7 +9,7 @@ enum HealthCheckSchema {
 
     private static let fields: [Field<HealthCheckDraft>] = [
         .optional("grpc", \.grpc, .healthService),
-        .optional("http", \.http, .pathPrefix),
+        .optional("http", \.http, .healthPath),
         Field("tcp") { node, place, draft, reading in
             draft.tcp = reading.value(of: node, as: .boolean, path: place) ?? false
         } write: { draft, writer in

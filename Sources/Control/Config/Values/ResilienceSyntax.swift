@@ -56,6 +56,16 @@ extension ValueSyntax<String> {
         yamlText($0)
     }
 
+    /// The `:path` of a health check, a query included.
+    static let healthPath = ValueSyntax("a path") { (text) throws(ValueSyntaxError) in
+        guard text.hasPrefix("/"), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !text.contains("#") else {
+            throw ValueSyntaxError("\(quoted(text)) is not a path", hint: "write it like /health")
+        }
+        return text
+    } render: {
+        yamlText($0)
+    }
+
     /// What an attribute of an endpoint must be: any text.
     static let attributeValue = ValueSyntax("a text") { (text) throws(ValueSyntaxError) in
         text
