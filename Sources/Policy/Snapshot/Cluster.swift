@@ -105,6 +105,8 @@ package final class ClusterState: Sendable {
     package let openConnections = Atomic<Int>(0)
     /// Nanoseconds of the monotonic clock when the endpoints are compared next; whoever moves it does it.
     package let nextSweep = Atomic<Int64>(0)
+    /// Held while somebody ejects endpoints, so that the maximum holds for all workers together. Nobody waits for it.
+    package let ejectionGate = Atomic<Bool>(false)
     /// Asks discovery to look again now (nobody is left to send to). Cheap, callable from any thread, may be called
     /// often.
     package let requestRefresh: @Sendable () -> Void
