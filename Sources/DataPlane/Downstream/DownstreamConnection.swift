@@ -229,7 +229,7 @@ final class DownstreamConnection {
             graceEndsAt = .max
             endNow(Failure(.draining, "the connection has reached its age, and its streams had time to end"))
         }
-        if now >= agesAt { age(now) }
+        if now >= agesAt, session.settingsReceived { age(now) }
         if now - stallCheckedAt >= limits.streamWriteStall.nanoseconds / Self.stallChecks {
             stallCheckedAt = now
             resetStalledStreams()
@@ -267,6 +267,7 @@ final class DownstreamConnection {
         }
         if !session.settingsReceived {
             next = acceptedAt + limits.prefaceTimeout.nanoseconds
+            if agesAt > now { next = min(next, agesAt) }
         } else if !session.settingsAcknowledged {
             next = min(next, acceptedAt + limits.settingsAckTimeout.nanoseconds)
         }
