@@ -39,8 +39,8 @@ final class Attempt {
     private(set) var sentBytes = 0
     /// Whether the stream tells if an ejected endpoint has recovered.
     private var isTrial = false
-    /// Whether it counts as a retry or a hedge at its cluster.
-    var isExtra = false
+    /// Of a retry or a hedge: its place among those that run on the cluster.
+    var place: CircuitPlace?
     private var isConcluded = false
     /// Nanoseconds of the monotonic clock.
     private var startedAt: Int64 = 0
@@ -224,7 +224,8 @@ final class Attempt {
     /// Makes it as new.
     func clear(in pool: ClusterPool?) {
         conclude(.abandoned, in: pool)
-        if isExtra { pool?.noteExtra(-1) }
+        if let place { pool?.retryEnded(place) }
+        place = nil
         dropHeldHead()
         cancelTimer()
         ticket?.cancel()
@@ -238,7 +239,6 @@ final class Attempt {
         endpoint = nil
         sentBytes = 0
         isTrial = false
-        isExtra = false
         isConcluded = false
         latency = nil
     }

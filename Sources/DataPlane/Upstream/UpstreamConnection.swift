@@ -26,6 +26,8 @@ final class UpstreamConnection {
 
     let endpoint: Endpoint
     let isProbe: Bool
+    /// Among the connections of its cluster.
+    let place: CircuitPlace
     /// Held, also when the endpoint has left the set: what runs on the connection ends in its pool.
     /// ``EndpointPool/remove(_:)`` undoes the cycle.
     let pool: EndpointPool
@@ -54,7 +56,8 @@ final class UpstreamConnection {
 
     /// - Parameter isProbe: whether it is the one try of an unreachable endpoint, claimed with
     ///   ``Policy/Endpoint/claimProbe(now:lease:)``.
-    init(endpoint: Endpoint, pool: EndpointPool, isProbe: Bool = false) {
+    init(endpoint: Endpoint, pool: EndpointPool, place: CircuitPlace, isProbe: Bool = false) {
+        self.place = place
         self.isProbe = isProbe
         self.endpoint = endpoint
         self.pool = pool
