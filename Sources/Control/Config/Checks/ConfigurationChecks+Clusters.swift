@@ -68,8 +68,7 @@ extension RouteRule {
 }
 
 extension GRPCStatus {
-    /// Whether servers say it mostly of what the caller did (gRPC's own list of what a library never makes up, gRFC
-    /// A54).
+    /// Whether servers say it mostly of what the caller asked or did.
     fileprivate var isOftenTheCallersFault: Bool {
         switch self {
         case .ok, .cancelled, .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition,
