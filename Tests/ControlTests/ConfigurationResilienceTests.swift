@@ -126,7 +126,7 @@ struct ConfigurationResilienceTests {
         #expect(
             problems(useless) == [
                 """
-                1:117: warning: listeners[0].max_connection_age_grace says nothing without 'max_connection_age' (add \
+                1:112: warning: listeners[0].max_connection_age_grace says nothing without 'max_connection_age' (add \
                 'max_connection_age: 30m')
                 """
             ])
@@ -157,7 +157,7 @@ struct ConfigurationResilienceTests {
         arguments: [
             (
                 "outlier_detection: {interval: 0s}",
-                "6:34: clusters.users.outlier_detection.interval: '0s' is out of range (from 1ms to 1h)"
+                "6:35: clusters.users.outlier_detection.interval: '0s' is out of range (from 1ms to 1h)"
             ),
             (
                 "outlier_detection: never",
@@ -168,7 +168,7 @@ struct ConfigurationResilienceTests {
             ),
             (
                 "outlier_detection: {latency_factor: 1}",
-                "6:40: clusters.users.outlier_detection.latency_factor: '1' is out of range (from 1.1 to 1000)"
+                "6:41: clusters.users.outlier_detection.latency_factor: '1' is out of range (from 1.1 to 1000)"
             ),
             (
                 "outlier_detection: {http_statuses: [200]}",
@@ -194,8 +194,8 @@ struct ConfigurationResilienceTests {
             (
                 "outlier_detection: {grpc_statuses: [internal, not_found]}",
                 """
-                6:40: warning: clusters.users.outlier_detection.grpc_statuses: not_found is the caller's fault (one bad \
-                caller would get the endpoints ejected)
+                6:40: warning: clusters.users.outlier_detection.grpc_statuses: not_found is the caller's fault (one \
+                bad caller would get the endpoints ejected)
                 """
             ),
             ("health_check: {}", "6:19: clusters.users.health_check: says nothing to ask (\(probes))"),
@@ -206,7 +206,8 @@ struct ConfigurationResilienceTests {
             (
                 "health_check: {http: /, watch: true}",
                 """
-                6:19: clusters.users.health_check: has 'watch' without 'grpc' (only gRPC's health service can be watched)
+                6:19: clusters.users.health_check: has 'watch' without 'grpc' (only gRPC's health service can \
+                be watched)
                 """
             ),
             (
