@@ -23,7 +23,10 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
 
     /// A number in `0..<bound`, even but for one part in 2⁶⁴ / `bound` (Lemire 2019, without the rejection).
     /// - Parameter bound: more than zero.
-    mutating func below(_ bound: Int) -> Int {
+    package mutating func below(_ bound: Int) -> Int {
         Int(next().multipliedFullWidth(by: UInt64(bound)).high)
     }
+
+    /// A number in 0..<1.
+    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }
