@@ -64,7 +64,10 @@ extension ConfigurationChecks {
 }
 
 extension RouteRule {
-    fileprivate var wantsRepeats: Bool { settings.hedging != nil || !settings.retry.triggers.isEmpty }
+    /// Whether any of its calls is repeated on purpose.
+    fileprivate var wantsRepeats: Bool {
+        settings.hedging != nil || settings.mayRepeat || !settings.retry.triggers.isEmpty
+    }
 }
 
 extension GRPCStatus {
