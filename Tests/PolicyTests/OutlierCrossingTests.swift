@@ -37,6 +37,36 @@ struct OutlierCrossingTests {
         }
     }
 
+    @Test("of two workers that see the last failures of two endpoints in the same moment one ejects")
+    func sameMoment() async {
+        for _ in 0..<2_000 {
+            let cluster = OutlierCluster(3)
+            for index in 0..<2 {
+                for _ in 0..<4 { cluster.note(.reset, index) }
+            }
+            let meeting = Meeting()
+            await withTaskGroup(of: Void.self) { group in
+                for index in 0..<2 {
+                    group.addTask {
+                        meeting.arrive()
+                        cluster.note(.reset, index)
+                    }
+                }
+            }
+            #expect(cluster.ejected.count == 1)
+        }
+    }
+
+    /// Two workers go on together, or alone where there is one thread only.
+    private final class Meeting: Sendable {
+        private let arrivals = Atomic<Int>(0)
+
+        func arrive() {
+            arrivals.wrappingAdd(1, ordering: .relaxed)
+            for _ in 0..<10_000 where arrivals.load(ordering: .acquiring) == 2 { return }
+        }
+    }
+
     @Test("of workers that ask for a trial in the same moment one gets it")
     func oneTrial() async {
         for _ in 0..<100 {

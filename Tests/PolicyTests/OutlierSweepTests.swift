@@ -186,6 +186,14 @@ struct OutlierSweepTests {
         #expect(cluster.ejectionsTotal(0) == 1)
     }
 
+    @Test("what an endpoint did before it was ejected does not cover for another one")
+    func ejectedMeanwhile() {
+        let cluster = OutlierCluster(5)
+        for index in 0..<5 { cluster.serve(100, failures: [50, 30, 0, 0, 0][index], index) }
+        cluster.fail(0)
+        #expect(cluster.sweep(at: Self.second).map(\.index) == [1])
+    }
+
     @Test("each sweep judges what came since the one before")
     func reset() {
         let cluster = OutlierCluster(3)

@@ -111,8 +111,10 @@ struct OutlierTrialTests {
         #expect(cluster.ejected == [])
     }
 
-    @Test("of two trials, one of them beyond its lease, the first that ends decides", arguments: [true, false])
-    func twoTrials(firstFails: Bool) {
+    @Test(
+        "of two trials, one of them beyond its lease, the first that ends decides",
+        arguments: [true, false], [true, false])
+    func twoTrials(firstFails: Bool, secondFails: Bool) {
         let cluster = Self.ejected()
         #expect(cluster.claimTrial(0, at: Self.due))
         let again = Self.due + OutlierRecord.trialLease
@@ -121,7 +123,7 @@ struct OutlierTrialTests {
         let until = cluster.ejectedUntil(0)
         #expect((until == nil) == !firstFails)
         // The other one is late: it neither ends the new ejection nor begins one.
-        #expect(cluster.note(firstFails ? .grpc(0) : .reset, 0, at: again + 1, isTrial: true) == nil)
+        #expect(cluster.note(secondFails ? .reset : .grpc(0), 0, at: again + 1, isTrial: true) == nil)
         #expect(cluster.ejectedUntil(0) == until)
         #expect(cluster.ejectionsTotal(0) == (firstFails ? 2 : 1))
     }
