@@ -15,8 +15,8 @@ final class HealthLink {
         self.target = target
     }
 
-    /// Makes a call whose answer is due soon, one at a time. A connection that was kept may have been closed by the task
-    /// meanwhile, which says nothing: a call that is lost with it is made again on a new one.
+    /// Makes a call whose answer is due soon, one at a time. A connection that was kept may have been closed by the
+    /// task meanwhile, which says nothing: a call that is lost with it is made again on a new one.
     func ask(_ request: HealthCall.Request, listener: @escaping (HealthCall, HealthCall.Event) -> Void) {
         question?.forget()
         let isKept = connection != nil

@@ -13,7 +13,8 @@ enum ProberWord {
 
 /// A way to ask one endpoint whether it is well. Confined to the loop of the checks.
 protocol HealthProber: AnyObject {
-    /// Asks once. What came of it is told in one word, perhaps at once; never before the last one was told or abandoned.
+    /// Asks once. What came of it is told in one word, perhaps at once. To be called again only when that was told or
+    /// abandoned.
     func ask()
     /// Gives up what was asked, and the connection it was asked on: nothing more is told of it.
     func abandon()

@@ -1,7 +1,7 @@
 /// When an endpoint is checked next.
 package enum HealthPace {
     /// A broken Watch is opened again after this part of the interval; the pause doubles up to the whole interval.
-    private static let reopenPart = 10
+    private static let reopenPart: Int64 = 10
 
     /// The pause from the end of a check to the next one: checks begin an interval apart, jittered, so that a fleet of
     /// proxies does not ask in step; those that take longer follow each other at once.
@@ -10,7 +10,8 @@ package enum HealthPace {
     ///   - now: in the same time.
     /// - Returns: nanoseconds.
     package static func pause(
-        since started: Int64, now: Int64, _ settings: HealthCheckSettings, using random: inout some RandomNumberGenerator
+        since started: Int64, now: Int64, _ settings: HealthCheckSettings,
+        using random: inout some RandomNumberGenerator
     ) -> Int64 {
         max(started + jittered(settings.interval.nanoseconds, settings, using: &random) - now, 0)
     }
@@ -22,8 +23,9 @@ package enum HealthPace {
         failures: Int, _ settings: HealthCheckSettings, using random: inout some RandomNumberGenerator
     ) -> Int64 {
         let interval = settings.interval.nanoseconds
-        let doublings = min(max(failures - 1, 0), reopenPart)
-        return jittered(min(interval / Int64(reopenPart) << Int64(doublings), interval), settings, using: &random)
+        // Four doublings make more than the whole of a tenth.
+        let doubled = (interval / reopenPart) << Int64(min(max(failures - 1, 0), 4))
+        return jittered(min(doubled, interval), settings, using: &random)
     }
 
     private static func jittered(
