@@ -101,7 +101,12 @@ struct ClusterMembership: Sendable {
         else { return nil }
 
         depart(removed.compactMap { endpoints.removeValue(forKey: $0) }, now)
-        for address in added { endpoints[address] = returning(address, now) ?? Endpoint(address: address) }
+        for address in added {
+            let endpoint = returning(address, now) ?? Endpoint(address: address)
+            // Nobody has looked at it since it came, and checks are told of it only by the snapshot.
+            endpoint.health.set(settings.healthCheck == nil ? .unchecked : .pending)
+            endpoints[address] = endpoint
+        }
         current = Array(zip(order, traits).map { (address: $0, traits: $1) })
         hasHadEndpoints = hasHadEndpoints || !endpoints.isEmpty
         evictions += evictedNow.count
