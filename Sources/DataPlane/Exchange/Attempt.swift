@@ -161,6 +161,7 @@ final class Attempt {
             task?.stream.with { session.creditStream($0, count) }
             return
         }
+        if isTrial { passTrial() }
     }
 
     func receiveEnd(trailers: HeaderBlock?) {
@@ -218,6 +219,13 @@ final class Attempt {
         pool.judge(result, latency: latency, of: endpoint, isTrial: isTrial)
     }
 
+    /// A message is what an ejected endpoint has to bring; how a long stream ends is another matter.
+    private func passTrial() {
+        guard let endpoint, let pool = exchange.pool else { return }
+        isTrial = false
+        pool.judge(.grpc(GRPCStatus.ok.rawValue), latency: nil, of: endpoint, isTrial: true)
+    }
+
     /// Nanoseconds that it has been running.
     func age(now: Int64) -> Int64 { now - startedAt }
 
@@ -255,6 +263,6 @@ enum UpstreamClosing {
     /// The task reset the stream.
     case reset(ErrorCode)
     /// Anything else: the connection was lost, the response was malformed. The message goes on after the endpoint's
-    /// name.
-    case failed(Failure)
+    /// name. Of the streams that one incident ends one `counts` against the endpoint.
+    case failed(Failure, counts: Bool)
 }

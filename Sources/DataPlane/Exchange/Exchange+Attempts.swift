@@ -200,8 +200,8 @@ extension Exchange {
         case .reset(let code):
             attempt.conclude(.reset, in: pool)
             endOrRetry(after: .reset, of: attempt) { passOnReset(code) }
-        case .failed(let failure):
-            attempt.conclude(.lost, in: pool)
+        case .failed(let failure, let counts):
+            attempt.conclude(counts ? .lost : .abandoned, in: pool)
             let failure = Failure(failure.kind, "\(name) \(failure.message) (cluster \(pool?.cluster.name ?? "-"))")
             endOrRetry(after: .lost, of: attempt) { fail(failure) }
         }

@@ -42,6 +42,7 @@ final class UpstreamConnection {
     private var session: Session? { held?.session }
     /// Why the streams that are still open get no answer; set before they are swept.
     private(set) var loss: Failure?
+    private var isLossCounted = false
 
     /// Nil until the connection is made.
     private(set) var watchdog: WheelTimer?
@@ -301,6 +302,13 @@ final class UpstreamConnection {
         loss = loss ?? failure
         beginDraining(failure)
         held?.closeNow()
+    }
+
+    /// A connection that is lost is one failure of the task, however many streams ran on it.
+    /// - Returns: whether it is still to be counted.
+    func countLoss() -> Bool {
+        defer { isLossCounted = true }
+        return !isLossCounted
     }
 
     /// Why the connection ended when nobody has said so: the task closed it, or the library did because of what it
