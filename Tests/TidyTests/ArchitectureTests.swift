@@ -85,7 +85,8 @@ struct ArchitectureTests {
         ("Sources/Control/Discovery/Query/AresChannel.swift", "c-ares works on pointers"),
         ("Sources/DataPlane/Worker/Borrowed.swift", "references on the path of a request that are not counted"),
         ("Sources/DataPlane/Exchange/RequestFacts.swift", "reads header values where the decoder left them"),
-        ("Sources/DataPlane/Exchange/Exchange.swift", "stands in for a header value that is absent"),
+        ("Sources/DataPlane/Exchange/Exchange+Admission.swift", "reads header values where the decoder left them"),
+        ("Sources/DataPlane/Admission/", "reads header values where the decoder left them"),
         ("Sources/ekiden/Demo/DemoScreen.swift", "write(2)"),
     ]
 

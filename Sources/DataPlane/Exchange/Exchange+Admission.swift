@@ -62,10 +62,10 @@ extension Exchange {
     ) -> UInt64? {
         switch source {
         case .header(let name):
-            return request.value(named: name).map(Balancer.hashKey)
+            return request.value(named: name).map { Balancer.hashKey($0) }
         case .peer:
-            var address = connection.peerAddress
-            return address.isEmpty ? nil : address.withUTF8 { Balancer.hashKey($0) }
+            let address = connection.peerAddress
+            return address.isEmpty ? nil : Balancer.hashKey(address.utf8)
         }
     }
 

@@ -47,7 +47,7 @@ package enum Balancer {
 
     /// The hash of a header's value or of an address, for ``pick(in:tried:key:subset:now:random:)``: the same in every
     /// process, so that proxies side by side agree.
-    package static func hashKey(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+    package static func hashKey(_ bytes: some Sequence<UInt8>) -> UInt64 {
         StableHash.hash(bytes)
     }
 

@@ -49,10 +49,12 @@ struct Proxy {
         let bufferLimit = configuration.listeners.map(\.limits.maxBufferedBytesPerProcess).min()
         let dataPlane = try await DataPlane(
             group: group, registry: registry, logger: logger,
-            bufferLimit: bufferLimit ?? Limits().maxBufferedBytesPerProcess)
+            bufferLimit: bufferLimit ?? Limits().maxBufferedBytesPerProcess,
+            overload: configuration.overload)
         let health = HealthChecks(logger: logger)
+        let routes = RouteCompilation()
         let directory = ClusterDirectory(
-            configuration: configuration, compileRoutes: Self.compileRoutes, logger: logger,
+            configuration: configuration, compileRoutes: routes.compile, logger: logger,
             publish: {
                 dataPlane.publish($0)
                 health.follow($0)
@@ -130,11 +132,6 @@ struct Proxy {
             families: { lifecycle.families + health.families })
         return AdminServer(
             settings: settings, source: source, group: MultiThreadedEventLoopGroup(numberOfThreads: 1), logger: logger)
-    }
-
-    @Sendable
-    static func compileRoutes(_ configuration: Configuration) -> RouteTable {
-        RouteCompiler.compile(configuration.routes, clusters: configuration.clusters.map(\.name))
     }
 
     private func listen(_ dataPlane: DataPlane, _ settings: [ListenerSettings]) async throws {
@@ -221,6 +218,9 @@ struct Proxy {
                 return
             }
             if next.admin != current.admin { logger.warning("reload: a change of `admin` takes a restart") }
+            if next.overload != current.overload {
+                logger.warning("reload: a change of `overload` takes a restart")
+            }
             if next.workers != current.workers { logger.warning("reload: a change of `workers` takes a restart") }
             await directory.apply(next)
             lifecycle.configuration = next
