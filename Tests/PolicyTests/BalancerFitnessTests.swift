@@ -164,8 +164,8 @@ struct BalancerFitnessTests {
             why(none, ["version": "2", "leader": "true"])
                 == Failure(
                     .noEndpoint,
-                    "no endpoint of cluster users has leader=true, version=2 (3 endpoints; leader=true: 0, version=2: 2)"
-                ))
+                    "no endpoint of cluster users has leader=true, version=2 "
+                        + "(3 endpoints; leader=true: 0, version=2: 2)"))
     }
 
     @Test("one endpoint is passed over at its limit too")
