@@ -15,7 +15,8 @@ extension ClusterPool {
         }
         let now = worker.turn.now
         if let latency {
-            if cluster.settings.balance == .peakEWMA { endpoint.latency.note(latency, now: now) }
+            // A task that fails at once is not quick.
+            if cluster.settings.balance == .peakEWMA, result.isGood { endpoint.latency.note(latency, now: now) }
             adaptive?.note(latency: latency, now: now)
         }
         let ejection = OutlierDetector.note(

@@ -16,6 +16,15 @@ package enum AttemptResult: Sendable, Equatable {
     /// The caller left, another attempt was quicker, or a limit of ours: says nothing.
     case abandoned
 
+    /// Whether the call came out as it should, so that its latency is that of the work.
+    package var isGood: Bool {
+        switch self {
+        case .grpc(let code): code == 0
+        case .http(let status): status < 500
+        case .reset, .lost, .connectFailure, .timedOut, .refused, .abandoned: false
+        }
+    }
+
     /// What a result says about the endpoint.
     enum Verdict: Sendable, Equatable {
         /// The endpoint did its work; that includes telling a caller what the caller did wrong.

@@ -33,9 +33,6 @@ package struct RetryConditions: OptionSet, Sendable, Hashable {
     package static let reset = RetryConditions(rawValue: 2)
     /// The attempt's own timeout passed before the response's head.
     package static let timeout = RetryConditions(rawValue: 4)
-    /// The connection was lost before the response's head, so that nobody knows whether the call ran. Only where the
-    /// call is idempotent does a policy have it.
-    package static let lost = RetryConditions(rawValue: 8)
 }
 
 /// Further attempts while the first still runs (gRFC A6, hedging).

@@ -50,7 +50,7 @@ struct Proxy {
         let dataPlane = try await DataPlane(
             group: group, registry: registry, logger: logger,
             bufferLimit: bufferLimit ?? Limits().maxBufferedBytesPerProcess,
-            overload: configuration.overload)
+            overload: configuration.overload, descriptorLimit: descriptors)
         let health = HealthChecks(logger: logger)
         let routes = RouteCompilation()
         let directory = ClusterDirectory(

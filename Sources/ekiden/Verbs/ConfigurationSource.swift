@@ -18,7 +18,7 @@ struct ConfigurationSource: ParsableArguments {
     @Option(help: "Event loops; the cgroup's CPU limit unless given (EKIDEN_WORKERS).")
     var workers: String?
 
-    @Option(help: "round_robin or least_request (EKIDEN_BALANCE).")
+    @Option(help: "round_robin, least_request, peak_ewma or random (EKIDEN_BALANCE).")
     var balance: String?
 
     @Option(help: "Name servers as ADDRESS:PORT, parted by commas (EKIDEN_DNS_SERVER).")
