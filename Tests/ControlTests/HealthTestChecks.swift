@@ -91,7 +91,7 @@ final class HealthTestWebServer: Sendable {
         }
     }
 
-    /// Answers whatever comes first with these bytes and closes.
+    /// Answers whatever comes with these bytes; closes the connection where there are none.
     static func start(raw: String) async throws -> HealthTestWebServer {
         try await start { try $0.pipeline.syncOperations.addHandler(Raw(raw)) }
     }
@@ -131,7 +131,7 @@ final class HealthTestWebServer: Sendable {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
-            context.close(promise: nil)
+            if answer.isEmpty { context.close(promise: nil) }
         }
     }
 }

@@ -18,6 +18,8 @@ final class HealthTestTask: Sendable {
         case reset
         case closedConnection
         case silence
+        /// NOT_SERVING twice, SERVING once, and so on.
+        case flapping
     }
 
     /// What the task saw.
@@ -32,6 +34,7 @@ final class HealthTestTask: Sendable {
         var watch: Answer
         var connections: [any Channel] = []
         var watches: [@Sendable (ServingStatus) -> Void] = []
+        var flaps = 0
     }
 
     fileprivate final class Box: Sendable {
@@ -179,7 +182,8 @@ private final class HealthTestConnection: ChannelDuplexHandler, SessionDelegate 
 
     private func answer(_ stream: HTTP2.Stream) {
         guard let request = requests.removeValue(forKey: stream.id), let session else { return }
-        tell(.request(path: request.path, body: request.body))
+        // Told behind the answer, so that a Watch that is seen is one that can be spoken on.
+        defer { tell(.request(path: request.path, body: request.body)) }
         let isWatch = request.path.hasSuffix("/Watch")
         switch box.mutex.withLock({ isWatch ? $0.watch : $0.check }) {
         case .status(let status):
@@ -199,6 +203,12 @@ private final class HealthTestConnection: ChannelDuplexHandler, SessionDelegate 
             channel.eventLoop.execute { channel.close(promise: nil) }
         case .silence:
             break
+        case .flapping:
+            let flaps = box.mutex.withLock {
+                $0.flaps += 1
+                return $0.flaps
+            }
+            _ = send([0, 0, 0, 0, 2, 8, flaps % 3 == 0 ? 1 : 2], on: stream, ends: true)
         }
     }
 

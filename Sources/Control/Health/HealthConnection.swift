@@ -107,7 +107,9 @@ final class HealthConnection: ChannelInboundHandler {
 
     /// The connection is gone, or was never made.
     private func lose(_ result: HealthResult) {
-        cause = cause ?? result
+        // The library ends a session by itself, too, where the peer speaks something else.
+        let code = session?.goAwaySent ?? .noError
+        cause = cause ?? (code == .noError ? result : .failed("no proper HTTP/2 (\(code))"))
         takesNoMore(.lost)
         guard let session else { return }
         self.session = nil
