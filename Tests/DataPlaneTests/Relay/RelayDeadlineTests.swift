@@ -34,11 +34,11 @@ struct RelayDeadlineTests {
     func route() async throws {
         let task = try await Self.silent()
         var settings = RouteSettings()
-        settings.timeout = .after(.milliseconds(300))
-        settings.maxDeadline = .milliseconds(600)
+        settings.timeout = .after(.milliseconds(600))
+        settings.maxDeadline = .milliseconds(1_200)
         try await RelayBench.run(endpoints: [task.endpoint], route: settings) { bench in
             let caller = try await bench.connect()
-            for (sent, least) in [(nil, 300), ("200m", 200), ("500m", 500), ("99H", 600)] as [(String?, Int)] {
+            for (sent, least) in [(nil, 600), ("400m", 400), ("1000m", 1_000), ("99H", 1_200)] as [(String?, Int)] {
                 let start = ContinuousClock.now
                 let fields = sent.map { Caller.grpc + [("grpc-timeout", $0)] } ?? Caller.grpc
                 let answer = try await caller.call(fields: fields)
