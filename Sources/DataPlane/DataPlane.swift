@@ -28,7 +28,8 @@ package actor DataPlane {
             let worker = try await loop.submit {
                 NIOLoopBound(
                     Worker(
-                        eventLoop: loop, registry: registry, bufferBudget: bufferLimit / loops.count, logger: logger),
+                        eventLoop: loop, registry: registry, bufferBudget: bufferLimit / loops.count,
+                        siblings: loops.count, logger: logger),
                     eventLoop: loop)
             }.get()
             workers.append(worker)

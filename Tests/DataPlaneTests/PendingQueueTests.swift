@@ -4,23 +4,28 @@ import Testing
 
 @testable import DataPlane
 
-@Suite("Queue of waiting exchanges")
+@Suite("Queue of waiting attempts")
 struct PendingQueueTests {
     private let bench = WorkerBench()
+    private let exchange: Exchange
+
+    init() {
+        exchange = Exchange(worker: bench.worker)
+    }
 
     @Test("first come, first served; the cluster counts who waits")
     func order() {
         let pool = bench.pool()
         let queue = PendingQueue()
-        let exchanges = (0..<5).map { _ in Exchange(worker: bench.worker) }
-        let tickets = exchanges.map { queue.append($0, cluster: pool, deadline: 100) }
+        let attempts = (0..<5).map { _ in Attempt(exchange: exchange) }
+        let tickets = attempts.map { queue.append($0, cluster: pool, deadline: 100) }
         #expect(pool.pendingCount == 5)
         #expect(pool.counters.read(ClusterMetric.pendingStreams.rawValue) == 5)
         tickets[0].cancel()
         tickets[3].cancel()
         tickets[3].cancel()
         #expect(pool.pendingCount == 3)
-        for index in [1, 2, 4] { #expect(queue.pop() === exchanges[index]) }
+        for index in [1, 2, 4] { #expect(queue.pop() === attempts[index]) }
         #expect(queue.pop() == nil)
         #expect(queue.isEmpty)
         #expect(pool.pendingCount == 0)
@@ -33,15 +38,15 @@ struct PendingQueueTests {
     func patience() {
         let pool = bench.pool()
         let queue = PendingQueue()
-        let exchanges = (0..<3).map { _ in Exchange(worker: bench.worker) }
-        let tickets = exchanges.enumerated().map { queue.append($1, cluster: pool, deadline: Int64($0 + 1) * 10) }
+        let attempts = (0..<3).map { _ in Attempt(exchange: exchange) }
+        let tickets = attempts.enumerated().map { queue.append($1, cluster: pool, deadline: Int64($0 + 1) * 10) }
         #expect(queue.nextDeadline == 10)
         #expect(queue.pop(dueBy: 9) == nil)
-        #expect(queue.pop(dueBy: 20) === exchanges[0])
+        #expect(queue.pop(dueBy: 20) === attempts[0])
         tickets[1].cancel()
         #expect(queue.nextDeadline == 30)
         #expect(queue.pop(dueBy: 20) == nil)
-        #expect(queue.pop(dueBy: 30) === exchanges[2])
+        #expect(queue.pop(dueBy: 30) === attempts[2])
         #expect(queue.nextDeadline == nil)
     }
 
@@ -50,18 +55,18 @@ struct PendingQueueTests {
         var random = SeededGenerator(seed: seed)
         let pool = bench.pool()
         let queue = PendingQueue()
-        var expected: [(exchange: Exchange, ticket: PendingTicket)] = []
+        var expected: [(attempt: Attempt, ticket: PendingTicket)] = []
         for step in 0..<3_000 {
             switch Int.random(in: 0..<10, using: &random) {
             case 0..<(step < 1_500 ? 7 : 3):
-                let exchange = Exchange(worker: bench.worker)
-                expected.append((exchange, queue.append(exchange, cluster: pool, deadline: Int64(step))))
+                let attempt = Attempt(exchange: exchange)
+                expected.append((attempt, queue.append(attempt, cluster: pool, deadline: Int64(step))))
             case 9 where !expected.isEmpty:
                 let index = Int.random(in: expected.indices, using: &random)
                 expected.remove(at: index).ticket.cancel()
             default:
                 let popped = queue.pop()
-                #expect(popped === expected.first?.exchange)
+                #expect(popped === expected.first?.attempt)
                 if !expected.isEmpty { expected.removeFirst() }
             }
             #expect(pool.pendingCount == expected.count)

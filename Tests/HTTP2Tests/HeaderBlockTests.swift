@@ -24,7 +24,8 @@ struct HeaderBlockTests {
             (":status", .status), ("content-type", .contentType), ("content-length", .contentLength), ("te", .te),
             ("host", .host), ("via", .via), ("x-forwarded-for", .forwardedFor), ("forwarded", .forwarded),
             ("grpc-status", .grpcStatus), ("grpc-message", .grpcMessage), ("grpc-timeout", .grpcTimeout),
-            ("grpc-encoding", .grpcEncoding), ("upgrade", .hopByHop), ("connection", .hopByHop),
+            ("grpc-encoding", .grpcEncoding), ("grpc-retry-pushback-ms", .grpcRetryPushback),
+            ("grpc-previous-rpc-attempts", .grpcPreviousAttempts), ("upgrade", .hopByHop), ("connection", .hopByHop),
             ("keep-alive", .hopByHop), ("http2-settings", .hopByHop), ("proxy-connection", .hopByHop),
             ("transfer-encoding", .hopByHop), ("proxy-authenticate", .hopByHop), ("proxy-authorization", .hopByHop),
         ]

@@ -26,6 +26,8 @@ enum ClusterReport {
             "priority": .integer(traits.priority),
             "attributes": .object(traits.attributes.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }),
             "state": .string(EndpointState(of: endpoint).rawValue),
+            "health": .string(endpoint.health.current.word),
+            "ejected": .bool(endpoint.outlier.isEjected),
             "active_streams": .integer(endpoint.activeStreams.load(ordering: .relaxed)),
             "streams_total": .integer(endpoint.streamsTotal.load(ordering: .relaxed)),
             "failures_total": .integer(endpoint.failuresTotal.load(ordering: .relaxed)),

@@ -112,10 +112,11 @@ package struct DNSSettings: Sendable, Equatable {
     package var tries = 3
     /// How answers are read, where a cluster does not say otherwise.
     package var answers = AnswerRules()
-    /// Domains that a name with few dots is looked for in, after the name as it stands; nil takes those of
-    /// `/etc/resolv.conf`.
+    /// Domains that a name with fewer than ``ndots`` dots is looked for in, after the name as it stands; the first
+    /// ``SearchList/maximumDomains`` count. Nil takes those of `/etc/resolv.conf`.
     package var search: [DNSName]?
-    /// A name with this many dots is not looked for in ``search``; nil takes the number of `/etc/resolv.conf`.
+    /// A name with this many dots or more is never looked for in ``search``, only as it stands; nil takes the number of
+    /// `/etc/resolv.conf`.
     package var ndots: Int?
 
     package init() {}

@@ -22,6 +22,10 @@ enum LocalReply {
         headers.append("content-type", literal: "application/json")
         headers.append("content-length", String(body.readableBytes).utf8)
         headers.append("x-ekiden-reason", failure.kind.reason.utf8)
+        if let pushback = failure.pushback {
+            // Whole seconds (RFC 9110, 10.2.3), never less than what is meant.
+            headers.append("retry-after", String((pushback.nanoseconds + 999_999_999) / 1_000_000_000).utf8)
+        }
         return isHead ? nil : body
     }
 
@@ -29,5 +33,8 @@ enum LocalReply {
         trailers.append("grpc-status", String(failure.kind.grpcStatus.rawValue).utf8)
         trailers.append("grpc-message", PercentEncoding.encode(failure.message, limit: messageMax))
         trailers.append("x-ekiden-reason", failure.kind.reason.utf8)
+        if let pushback = failure.pushback {
+            trailers.append("grpc-retry-pushback-ms", String((pushback.nanoseconds + 999_999) / 1_000_000).utf8)
+        }
     }
 }

@@ -1,4 +1,6 @@
+import Logging
 import Policy
+import Synchronization
 import Telemetry
 
 /// One worker's connections to a cluster: a pool per endpoint, and the streams that wait for the first endpoint.
@@ -14,12 +16,16 @@ final class ClusterPool {
     private var noEndpointTimer: WheelTimer?
     /// Streams of this worker that wait for a slot on any endpoint, or for an endpoint.
     private(set) var pendingCount = 0
+    private var budget: RetryBudget
+    private var sweepTimer: WheelTimer?
 
     init(cluster: Cluster, worker: Worker) {
         self.worker = worker
         self.cluster = cluster
         counters = worker.registry.makeClusterBlock(cluster: cluster.name)
+        budget = RetryBudget(cluster.settings.retryBudget, workers: worker.siblings)
         endpoints = cluster.endpoints.map { EndpointPool(endpoint: $0, cluster: self, worker: worker) }
+        armSweep()
     }
 
     @inline(__always)
@@ -31,7 +37,11 @@ final class ClusterPool {
     func update(_ cluster: Cluster) {
         if cluster === self.cluster { return }
         let asksAnew = cluster.settings.verifyService != self.cluster.settings.verifyService
+        if cluster.settings.retryBudget != self.cluster.settings.retryBudget {
+            budget = RetryBudget(cluster.settings.retryBudget, workers: worker.siblings)
+        }
         self.cluster = cluster
+        armSweep()
         var old: [ObjectIdentifier: EndpointPool] = [:]
         for pool in endpoints { old[ObjectIdentifier(pool.endpoint)] = pool }
         endpoints = cluster.endpoints.map { endpoint in
@@ -41,25 +51,29 @@ final class ClusterPool {
         for pool in old.values { pool.retire() }
         if asksAnew { for pool in endpoints { pool.renew() } }
         if !cluster.endpoints.isEmpty {
-            while let exchange = waiting.pop() { exchange.attemptWithdrawn() }
+            while let attempt = waiting.pop() { attempt.withdrawn() }
         }
     }
 
     /// The cluster left the configuration.
     func retire() {
         if let noEndpointTimer { worker.timers.cancel(noEndpointTimer) }
+        if let sweepTimer { worker.timers.cancel(sweepTimer) }
         for pool in endpoints { pool.retire() }
         endpoints = []
-        while let exchange = waiting.pop() { exchange.fail(noEndpoint) }
+        while let attempt = waiting.pop() { attempt.exchange.fail(noEndpoint) }
     }
 
-    /// Puts the exchange on a connection of this endpoint, or into its queue.
-    func submit(_ exchange: Exchange, to index: Int) {
-        guard index < endpoints.count else {
-            exchange.fail(Failure(.noEndpoint, "cluster \(cluster.name) has left the configuration"))
+    /// Puts the attempt on a connection of this endpoint, or into its queue.
+    func submit(_ attempt: Attempt, to pick: Balancer.Pick) {
+        guard pick.index < endpoints.count else {
+            attempt.exchange.fail(Failure(.noEndpoint, "cluster \(cluster.name) has left the configuration"))
             return
         }
-        endpoints[index].submit(exchange)
+        if pick.isTrial { count(.ejectionTrials) }
+        let pool = endpoints[pick.index]
+        attempt.aim(at: pool.endpoint, isTrial: pick.isTrial)
+        pool.submit(attempt)
     }
 
     /// Has an unreachable endpoint tried again, by a connection without streams.
@@ -67,19 +81,19 @@ final class ClusterPool {
         if index < endpoints.count { endpoints[index].probe() }
     }
 
-    /// Has the exchange wait until discovery finds an endpoint.
-    func waitForEndpoint(_ exchange: Exchange) {
+    /// Has the attempt wait until discovery finds an endpoint.
+    func waitForEndpoint(_ attempt: Attempt) {
         let patience = cluster.settings.noEndpointWait.nanoseconds
         cluster.state.requestRefresh()
         guard patience > 0 else {
-            exchange.fail(noEndpoint)
+            attempt.exchange.fail(noEndpoint)
             return
         }
-        guard let ticket = admitPending(exchange, to: waiting, patience: patience) else {
-            exchange.fail(queueIsFull)
+        guard let ticket = admitPending(attempt, to: waiting, patience: patience) else {
+            attempt.exchange.fail(queueIsFull)
             return
         }
-        exchange.ticket = ticket
+        attempt.wait(with: ticket)
         let timer = noEndpointTimer ?? WheelTimer { [unowned self] in giveUpWaiting() }
         noEndpointTimer = timer
         if !timer.isArmed { worker.timers.arm(timer, at: ticket.deadline) }
@@ -87,14 +101,14 @@ final class ClusterPool {
 
     private func giveUpWaiting() {
         let now = worker.turn.now
-        while let exchange = waiting.pop(dueBy: now) { exchange.fail(noEndpoint) }
+        while let attempt = waiting.pop(dueBy: now) { attempt.exchange.fail(noEndpoint) }
         if let next = waiting.nextDeadline, let noEndpointTimer { worker.timers.arm(noEndpointTimer, at: next) }
     }
 
     /// A place in a queue of this cluster, or nil when there is none.
-    func admitPending(_ exchange: Exchange, to queue: PendingQueue, patience: Int64) -> PendingTicket? {
+    func admitPending(_ attempt: Attempt, to queue: PendingQueue, patience: Int64) -> PendingTicket? {
         guard pendingCount < cluster.settings.maxPendingStreams else { return nil }
-        return queue.append(exchange, cluster: self, deadline: worker.turn.now + patience)
+        return queue.append(attempt, cluster: self, deadline: worker.turn.now + patience)
     }
 
     /// Why a stream found no place in a queue.
@@ -106,6 +120,85 @@ final class ClusterPool {
     func notePending(_ change: Int) {
         pendingCount += change
         count(.pendingStreams, change)
+    }
+
+    // MARK: Retries
+
+    /// Counts an exchange, of which the retry budget is a share.
+    @inline(__always)
+    func noteRequest(now: Int64) {
+        budget.noteRequest(now: now)
+    }
+
+    /// Takes a retry, or a hedge, out of the budget.
+    func takeRetry(now: Int64) -> Bool {
+        if let most = cluster.settings.breakers.maxRetries,
+            cluster.state.activeRetries.load(ordering: .relaxed) >= most
+        {
+            count(.retriesOverLimit)
+            return false
+        }
+        if budget.take(now: now) { return true }
+        count(.retriesOverBudget)
+        return false
+    }
+
+    /// Retries and hedges that run.
+    func noteExtra(_ change: Int) {
+        cluster.state.activeRetries.add(change, ordering: .relaxed)
+    }
+
+    // MARK: Outliers
+
+    /// Has the endpoint judged by how an attempt ended.
+    /// - Parameter latency: nanoseconds from the attempt's start to the response's head; nil without one.
+    func judge(_ result: AttemptResult, latency: Int64?, of endpoint: Endpoint, isTrial: Bool) {
+        switch result {
+        case .reset, .lost, .connectFailure, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)
+        case .grpc, .http, .abandoned: break
+        }
+        let now = worker.turn.now
+        if let latency, cluster.settings.balance == .peakEWMA { endpoint.latency.note(latency, now: now) }
+        if let ejection = OutlierDetector.note(result, latency: latency, of: endpoint, in: cluster, now: now) {
+            report(ejection)
+        }
+        if isTrial, result == .abandoned || result == .refused { endpoint.outlier.releaseTrial() }
+    }
+
+    /// Each worker looks once per interval; the first of them compares the endpoints.
+    private func armSweep() {
+        guard cluster.settings.outlier.isEnabled else {
+            if let sweepTimer { worker.timers.cancel(sweepTimer) }
+            return
+        }
+        let timer = sweepTimer ?? WheelTimer { [unowned self] in sweep() }
+        sweepTimer = timer
+        if !timer.isArmed { armSweep(timer) }
+    }
+
+    private func armSweep(_ timer: WheelTimer) {
+        worker.timers.arm(timer, at: worker.turn.now + cluster.settings.outlier.interval.nanoseconds)
+    }
+
+    private func sweep() {
+        for ejection in OutlierDetector.sweep(cluster, now: worker.turn.now) { report(ejection) }
+        if let sweepTimer { armSweep(sweepTimer) }
+    }
+
+    private func report(_ ejection: Ejection) {
+        switch ejection.reason {
+        case .consecutiveFailures: count(.ejectionsConsecutive)
+        case .successRate: count(.ejectionsSuccessRate)
+        case .failureShare: count(.ejectionsFailureShare)
+        case .latency: count(.ejectionsLatency)
+        case .trial: count(.ejectionsTrial)
+        }
+        worker.logger.warning(
+            "endpoint ejected",
+            metadata: [
+                "cluster": "\(cluster.name)", "endpoint": "\(ejection.endpoint.name)",
+                "reason": "\(ejection.reason.rawValue)", "for": "\(ejection.lasts)",
+            ])
     }
 
     private var noEndpoint: Failure {

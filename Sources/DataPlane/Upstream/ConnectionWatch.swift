@@ -150,6 +150,9 @@ struct ConnectionWatch {
         setup = .done
     }
 
+    /// Whether the last stream ended less than `rest` nanoseconds ago. Of a connection without streams.
+    func isIdleLess(than rest: Int64, now: Int64) -> Bool { now - idleSince < rest }
+
     // MARK: Evidence
 
     /// Whether the task was heard within the time after which silence is darkness.

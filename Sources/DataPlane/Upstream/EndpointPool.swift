@@ -29,16 +29,16 @@ final class EndpointPool {
 
     var settings: ClusterSettings { cluster.cluster.settings }
 
-    func submit(_ exchange: Exchange) {
+    func submit(_ attempt: Attempt) {
         for connection in connections where connection.hasSlot {
-            if connection.start(exchange) { return }
+            if connection.start(attempt) { return }
         }
-        guard let ticket = cluster.admitPending(exchange, to: waiting, patience: settings.pendingTimeout.nanoseconds)
+        guard let ticket = cluster.admitPending(attempt, to: waiting, patience: settings.pendingTimeout.nanoseconds)
         else {
-            exchange.attemptUnsent(cluster.queueIsFull, endpoint: endpoint)
+            attempt.unsent(cluster.queueIsFull, endpoint: endpoint)
             return
         }
-        exchange.ticket = ticket
+        attempt.wait(with: ticket)
         openIfNeeded()
         armPendingTimer(at: ticket.deadline)
     }
@@ -96,7 +96,7 @@ final class EndpointPool {
     /// The endpoint left the set.
     func retire() {
         isRetired = true
-        while let exchange = waiting.pop() { exchange.attemptWithdrawn() }
+        while let attempt = waiting.pop() { attempt.withdrawn() }
         for connection in connections { connection.finishGracefully() }
         if let pendingTimer { worker.timers.cancel(pendingTimer) }
     }
@@ -105,10 +105,10 @@ final class EndpointPool {
 
     /// A connection can take streams (it was made, or a slot is free again).
     func slotsAvailable(on connection: UpstreamConnection) {
-        while connection.hasSlot, let exchange = waiting.pop() {
-            if !connection.start(exchange) {
+        while connection.hasSlot, let attempt = waiting.pop() {
+            if !connection.start(attempt) {
                 // The connection takes no more after all: back to the choice of an endpoint.
-                exchange.attemptWithdrawn()
+                attempt.withdrawn()
                 break
             }
         }
@@ -118,6 +118,13 @@ final class EndpointPool {
     /// A connection that had been made takes no more streams, or is gone. What waits goes to another one.
     func connectionEnded(_ connection: UpstreamConnection) {
         if !isRetired, !waiting.isEmpty { openIfNeeded() }
+    }
+
+    /// The task is about to close a connection that is in use: the next stream shall find another one made.
+    func replace(_ connection: UpstreamConnection) {
+        if isRetired || connections.contains(where: { $0 !== connection && $0.isUsable }) { return }
+        cluster.count(.replacements)
+        open()
     }
 
     /// No connection could be made. What waits goes to another connection or endpoint. While another connection of
@@ -170,7 +177,7 @@ final class EndpointPool {
 
     private func sendAway(from connection: UpstreamConnection, _ failure: Failure) {
         if connections.contains(where: { $0 !== connection && $0.isUsable }) { return }
-        while let exchange = waiting.pop() { exchange.attemptUnsent(failure, endpoint: endpoint) }
+        while let attempt = waiting.pop() { attempt.unsent(failure, endpoint: endpoint) }
     }
 
     /// A connection is closed; nothing refers to it any more.
@@ -190,7 +197,7 @@ final class EndpointPool {
     private func giveUpWaiting() {
         let now = worker.turn.now
         let failure = patienceEnded
-        while let exchange = waiting.pop(dueBy: now) { exchange.attemptUnsent(failure, endpoint: endpoint) }
+        while let attempt = waiting.pop(dueBy: now) { attempt.unsent(failure, endpoint: endpoint) }
         if let next = waiting.nextDeadline { armPendingTimer(at: next) }
     }
 

@@ -1,12 +1,12 @@
-/// An exchange's place in a queue. Cancelling it costs nothing; the queue drops it when it comes by.
+/// An attempt's place in a queue. Cancelling it costs nothing; the queue drops it when it comes by.
 final class PendingTicket {
-    fileprivate var exchange: Exchange?
+    fileprivate var attempt: Attempt?
     private let cluster: ClusterPool
     /// Nanoseconds of the monotonic clock.
     let deadline: Int64
 
-    fileprivate init(exchange: Exchange, cluster: ClusterPool, deadline: Int64) {
-        self.exchange = exchange
+    fileprivate init(attempt: Attempt, cluster: ClusterPool, deadline: Int64) {
+        self.attempt = attempt
         self.cluster = cluster
         self.deadline = deadline
         cluster.notePending(1)
@@ -14,25 +14,25 @@ final class PendingTicket {
 
     /// Leaves the queue.
     func cancel() {
-        if exchange == nil { return }
-        exchange = nil
+        if attempt == nil { return }
+        attempt = nil
         cluster.notePending(-1)
     }
 
-    fileprivate func take() -> Exchange? {
+    fileprivate func take() -> Attempt? {
         defer { cancel() }
-        return exchange
+        return attempt
     }
 }
 
-/// Exchanges that wait for a slot, in the order of their coming. Deadlines in one queue never go down, since the
+/// Attempts that wait for a slot, in the order of their coming. Deadlines in one queue never go down, since the
 /// patience of a cluster is one.
 final class PendingQueue {
     private var tickets: ContiguousArray<PendingTicket> = []
     private var head = 0
 
-    func append(_ exchange: Exchange, cluster: ClusterPool, deadline: Int64) -> PendingTicket {
-        let ticket = PendingTicket(exchange: exchange, cluster: cluster, deadline: deadline)
+    func append(_ attempt: Attempt, cluster: ClusterPool, deadline: Int64) -> PendingTicket {
+        let ticket = PendingTicket(attempt: attempt, cluster: cluster, deadline: deadline)
         tickets.append(ticket)
         return ticket
     }
@@ -50,7 +50,7 @@ final class PendingQueue {
         isEmpty ? nil : tickets[head].deadline
     }
 
-    func pop() -> Exchange? {
+    func pop() -> Attempt? {
         dropCancelled()
         guard head < tickets.count else { return nil }
         let ticket = tickets[head]
@@ -60,13 +60,13 @@ final class PendingQueue {
     }
 
     /// The oldest, if its deadline has passed.
-    func pop(dueBy now: Int64) -> Exchange? {
+    func pop(dueBy now: Int64) -> Attempt? {
         guard let nextDeadline, nextDeadline <= now else { return nil }
         return pop()
     }
 
     private func dropCancelled() {
-        while head < tickets.count, tickets[head].exchange == nil { head += 1 }
+        while head < tickets.count, tickets[head].attempt == nil { head += 1 }
         compact()
     }
 

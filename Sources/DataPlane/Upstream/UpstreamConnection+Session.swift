@@ -5,12 +5,12 @@ import Policy
 import Synchronization
 import Telemetry
 
-/// What a task says: to the exchange that owns the stream, or, on the one stream without an owner, to the verification.
+/// What a task says: to the attempt that owns the stream, or, on the one stream without an owner, to the verification.
 extension UpstreamConnection: SessionDelegate {
-    /// The exchange that owns a stream. Only exchanges own streams of this session.
+    /// The attempt that owns a stream. Only attempts own streams of this session.
     @inline(__always)
-    private func withExchange(_ stream: Stream, _ body: (Exchange) -> Void) {
-        stream.uncountedOwner?._withUnsafeGuaranteedRef { body(unsafeDowncast($0, to: Exchange.self)) }
+    private func withAttempt(_ stream: Stream, _ body: (Attempt) -> Void) {
+        stream.uncountedOwner?._withUnsafeGuaranteedRef { body(unsafeDowncast($0, to: Attempt.self)) }
     }
 
     func session(
@@ -21,11 +21,11 @@ extension UpstreamConnection: SessionDelegate {
             verification?.receive(headers)
             worker.blocks.give(headers)
         }
-        withExchange(stream) { exchange in
+        withAttempt(stream) { attempt in
             switch kind {
-            case .informational: exchange.receiveInformational(headers)
-            case .head: exchange.receiveHead(headers, endStream: endStream)
-            case .trailers: exchange.receiveResponseEnd(trailers: headers)
+            case .informational: attempt.receiveInformational(headers)
+            case .head: attempt.receiveHead(headers, endStream: endStream, now: session.inputNow)
+            case .trailers: attempt.receiveEnd(trailers: headers)
             }
         }
     }
@@ -38,11 +38,11 @@ extension UpstreamConnection: SessionDelegate {
             session.takeData(into: bytes)
             verification?.receive(bytes.readAll().readableBytesView)
         }
-        withExchange(stream) { $0.receiveResponseData(count, from: session) }
+        withAttempt(stream) { $0.receiveData(count, from: session) }
     }
 
     func session(_ session: Session, didReceiveEndOf stream: Stream) {
-        withExchange(stream) { $0.receiveResponseEnd(trailers: nil) }
+        withAttempt(stream) { $0.receiveEnd(trailers: nil) }
     }
 
     func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: Stream) {
@@ -50,7 +50,7 @@ extension UpstreamConnection: SessionDelegate {
     }
 
     func session(_ session: Session, didSendData count: Int, on stream: Stream) {
-        withExchange(stream) { $0.upstreamSent(count) }
+        withAttempt(stream) { $0.sent(count) }
     }
 
     func session(_ session: Session, didSendHeadersOn stream: Stream) {}
@@ -64,7 +64,7 @@ extension UpstreamConnection: SessionDelegate {
         }
         endpoint.activeStreams.subtract(1, ordering: .relaxed)
         cluster.count(.streamsActive, -1)
-        withExchange(stream) { $0.upstreamClosed(closing(of: stream, code)) }
+        withAttempt(stream) { $0.closed(closing(of: stream, code)) }
         streamEnded(session)
     }
 
@@ -103,7 +103,9 @@ extension UpstreamConnection: SessionDelegate {
                     "debug": "\(debug)",
                 ])
         }
+        let isInUse = isInUse(now: worker.turn.now)
         beginDraining(Failure(.connectFailure, "said GOAWAY (\(code)) before it took a stream"))
+        if isInUse { pool.replace(self) }
     }
 
     func sessionDidReceivePingAck(_ session: Session) {}

@@ -49,6 +49,8 @@ final class UpstreamConnection {
     /// Whether the task has said what it takes to send it streams.
     private(set) var isProven = false
     private var isClosing = false
+    /// Whether a stream ever ran on it.
+    private var hasServed = false
 
     /// - Parameter isProbe: whether it is the one try of an unreachable endpoint, claimed with
     ///   ``Policy/Endpoint/claimProbe(now:lease:)``.
@@ -75,6 +77,15 @@ final class UpstreamConnection {
         guard state == .ready, isProven, !watch.isStalled, let session else { return false }
         return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
     }
+
+    /// Whether streams run on it, or did a moment ago.
+    func isInUse(now: Int64) -> Bool {
+        guard hasServed, let session else { return false }
+        return session.streamCount > 0 || watch.isIdleLess(than: Self.restMax, now: now)
+    }
+
+    /// Nanoseconds without a stream after which nobody is expected to come soon.
+    private static let restMax: Int64 = 10_000_000_000
 
     /// Whether the task was heard on it a moment ago: then it lives, whatever other connections come to.
     func isHeard(now: Int64) -> Bool {
@@ -193,12 +204,12 @@ final class UpstreamConnection {
 
     // MARK: Streams
 
-    /// Starts an attempt of the exchange on a new stream.
+    /// Starts the attempt on a new stream.
     /// - Returns: false when the connection takes none after all.
-    func start(_ exchange: Exchange) -> Bool {
-        guard state == .ready, let session, let request = exchange.request else { return false }
+    func start(_ attempt: Attempt) -> Bool {
+        guard state == .ready, let session, let request = attempt.request else { return false }
         guard session.takesRequests,
-            let stream = session.submitRequest(request, body: exchange.requestBodyToSend, owner: exchange)
+            let stream = session.submitRequest(request, body: attempt.body, owner: attempt)
         else {
             beginDraining()
             return false
@@ -206,8 +217,9 @@ final class UpstreamConnection {
         endpoint.activeStreams.add(1, ordering: .relaxed)
         endpoint.streamsTotal.add(1, ordering: .relaxed)
         cluster.count(.streamsActive)
-        exchange.attemptBegan(on: stream, of: self, endpoint: endpoint)
+        attempt.began(on: stream, of: self, endpoint: endpoint)
         watch.noteStart()
+        hasServed = true
         held?.markDirty()
         return true
     }

@@ -21,6 +21,8 @@ final class Worker {
     let logger: Logger
     /// Share of the process's budget for held body bytes.
     let bufferBudget: Int
+    /// Workers of the process, this one included.
+    let siblings: Int
     var random = SplitMix64()
 
     private(set) var snapshot = Snapshot.empty
@@ -42,10 +44,11 @@ final class Worker {
 
     private static let spareExchangesMax = 1_024
 
-    init(eventLoop: any EventLoop, registry: MetricsRegistry, bufferBudget: Int, logger: Logger) {
+    init(eventLoop: any EventLoop, registry: MetricsRegistry, bufferBudget: Int, siblings: Int = 1, logger: Logger) {
         self.eventLoop = eventLoop
         self.registry = registry
         self.bufferBudget = bufferBudget
+        self.siblings = siblings
         self.logger = logger
         turn = Turn(eventLoop: eventLoop)
         timers = WorkerTimers(turn: turn)

@@ -97,6 +97,16 @@ package final class BodyQueue {
         pending = held
     }
 
+    /// The whole body again, for a second reader; the bytes are shared. Only when it is finished without trailers and
+    /// ``canStartOver``.
+    package func copyWhole() -> BodyQueue {
+        precondition(isFinished && canStartOver && trailers == nil, "a copy of a body that is not held")
+        let copy = BodyQueue()
+        for chunk in chunks { copy.append(chunk) }
+        copy.finish()
+        return copy
+    }
+
     /// Forgets everything and keeps the memory for the next exchange. The trailers are handed back.
     package func reset() -> HeaderBlock? {
         recycle()

@@ -143,6 +143,28 @@ package final class HeaderBlock {
         setValue(at: position, copyToArena(value))
     }
 
+    /// Sets a known name to a value that will hardly come again, and asks that nobody indexes it: it would push fields
+    /// that do come again out of the compression table.
+    /// - Parameter text: the name, for where it is absent.
+    package func set(_ name: HeaderName, _ text: StaticString, volatile value: some Collection<UInt8>) {
+        if contains(name) {
+            replace(name, value)
+        } else {
+            append(text, value)
+        }
+        fields[Int(positions[Int(name.rawValue)])].flags |= UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue)
+    }
+
+    /// Adds copies of all fields of another block.
+    package func append(contentsOf other: HeaderBlock) {
+        for index in 0..<other.count {
+            let sensitive = other.fields[index].flags & UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) != 0
+            append(
+                name: copyToArena(other.name(at: index)), value: copyToArena(other.value(at: index)),
+                references: (nil, nil), sensitive: sensitive)
+        }
+    }
+
     /// Takes out every field of this name.
     package func remove(_ unwanted: HeaderName) {
         guard contains(unwanted) else { return }

@@ -9,7 +9,7 @@ package enum HeaderName: UInt8, Sendable, CaseIterable {
     case other = 0
     case method, scheme, authority, path, status
     case contentType, contentLength, te, host, via, forwardedFor, forwarded
-    case grpcStatus, grpcMessage, grpcTimeout, grpcEncoding
+    case grpcStatus, grpcMessage, grpcTimeout, grpcEncoding, grpcRetryPushback, grpcPreviousAttempts
     /// Names that concern one hop only and are never passed on (RFC 9110, 7.6.1): `connection` and the like are
     /// refused by the library already, these are what is left.
     case hopByHop
@@ -51,6 +51,8 @@ package enum HeaderName: UInt8, Sendable, CaseIterable {
         case 17: return isEqual("transfer-encoding") ? .hopByHop : .other
         case 18: return isEqual("proxy-authenticate") ? .hopByHop : .other
         case 19: return isEqual("proxy-authorization") ? .hopByHop : .other
+        case 22: return isEqual("grpc-retry-pushback-ms") ? .grpcRetryPushback : .other
+        case 26: return isEqual("grpc-previous-rpc-attempts") ? .grpcPreviousAttempts : .other
         default: return .other
         }
     }

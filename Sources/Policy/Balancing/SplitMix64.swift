@@ -23,7 +23,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
 
     /// A number in `0..<bound`, even but for one part in 2⁶⁴ / `bound` (Lemire 2019, without the rejection).
     /// - Parameter bound: more than zero.
-    mutating func below(_ bound: Int) -> Int {
+    package mutating func below(_ bound: Int) -> Int {
         Int(next().multipliedFullWidth(by: UInt64(bound)).high)
     }
 }

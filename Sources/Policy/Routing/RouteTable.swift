@@ -1,5 +1,5 @@
 /// One rule: which requests go to which cluster. All conditions that are set must hold.
-package struct Route: Sendable {
+package struct Route: Sendable, Equatable {
     /// Shown in messages and metrics; the configuration's own order number when it has no name.
     package let name: String
     package let authority: AuthorityMatch

@@ -18,6 +18,15 @@ package struct RouteSettings: Sendable, Equatable {
     package var subset: [String: String] = [:]
 
     package init() {}
+
+    /// The time limit of an exchange whose caller sets none.
+    package func timeout(cluster: ClusterSettings, isGRPC: Bool) -> Duration? {
+        switch timeout {
+        case .cluster: cluster.timeout ?? (isGRPC ? nil : RouteTimeout.defaultHTTP)
+        case .none: nil
+        case .after(let limit): limit
+        }
+    }
 }
 
 /// Where an exchange without a deadline of its own gets one from.

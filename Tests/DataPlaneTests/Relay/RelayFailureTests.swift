@@ -109,7 +109,8 @@ struct RelayFailureTests {
             for _ in 0..<4 { #expect(try await caller.call(body: [9]).body == [9]) }
             #expect(task.requests.count == 4)
             #expect(bench.count(.goAwayReceived) == leaving.requests.count)
-            #expect(leaving.connectionCount == leaving.requests.count)
+            // Each one that leaves is replaced before a stream asks for it.
+            #expect(leaving.connectionCount <= leaving.requests.count + 1)
             await caller.close()
         }
         await leaving.stop()
@@ -125,7 +126,8 @@ struct RelayFailureTests {
         try await RelayBench.run(endpoints: [leaving.endpoint]) { bench in
             let caller = try await bench.connect()
             for _ in 0..<3 { #expect(try await caller.call(body: [9]).body == [9]) }
-            #expect(leaving.connectionCount == 3)
+            // The fourth is the replacement of the third.
+            #expect((3...4).contains(leaving.connectionCount))
             await caller.close()
         }
         await leaving.stop()

@@ -136,7 +136,8 @@ struct RelayLivenessTests {
                 #expect(try await caller.call("/echo.Echo/Leave", body: [4]).body == [4])
             }
             for _ in 0..<10 { #expect(try await caller.call(body: [4]).body == [4]) }
-            #expect(bench.count(.replaysUnsent) == 1)
+            // Its replacement may have failed before the next call came.
+            #expect(bench.count(.replaysUnsent) <= 1)
             #expect(bench.reports == ["\(leaving.endpoint.name) connection refused"])
             #expect(leaving.endpoint.isUnreachable)
             await caller.close()

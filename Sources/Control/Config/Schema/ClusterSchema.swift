@@ -3,7 +3,7 @@ import Policy
 /// The keys of one cluster.
 enum ClusterSchema {
     static let cluster = ElementTable<ClusterRule>(
-        sources + connecting + pool + exchanges,
+        sources + spreading + connecting + pool + exchanges + resilience,
         draft: { ClusterRule(name: $0, discover: []) },
         redraft: { $0 },
         finish: { $0 })

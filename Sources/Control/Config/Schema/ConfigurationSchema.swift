@@ -6,10 +6,11 @@ enum ConfigurationSchema {
         .scalar("workers", \.workers, ValueSyntax<Int>.integer(1...1_024).orNil("auto")),
         .optionalSection("admin", \.admin, blank: AdminSettings(listen: unread), admin),
         .list("listeners", \.listeners, listener),
-        .list("routes", \.routes, route),
+        .list("routes", \.routes, RouteSchema.route),
         .named("clusters", \.clusters, name: \.name, ClusterSchema.cluster),
         .section("dns", \.dns, dns),
         .section("drain", \.drain, drain),
+        .switchedSection("overload", \.overload, enabled: \.isEnabled, overload),
     ]
 
     private static let admin: [Field<AdminSettings>] = [
@@ -24,6 +25,9 @@ enum ConfigurationSchema {
             .scalar("listen", \.address, .listenAddress, isRequired: true),
             .scalar("via", \.via, .boolean),
             .scalar("x_forwarded_for", \.forwardedFor, .choice),
+            .scalar("max_connection_age", \.maxConnectionAge, ValueSyntax<Duration>.age.orNil("off")),
+            .scalar("connection_age_jitter", \.connectionAgeJitter, .ratio),
+            .scalar("max_connection_age_grace", \.maxConnectionAgeGrace, ValueSyntax<Duration>.waitOrNone.orNil("off")),
             .section("limits", \.limits, LimitsSchema.fields),
         ],
         draft: { _ in ListenerSettings(name: "", address: unread) },
@@ -33,23 +37,6 @@ enum ConfigurationSchema {
             if listener.name.isEmpty { listener.name = listener.address.description }
             return listener
         })
-
-    private static let route = ElementTable<RouteRule>(
-        [
-            .optional("name", \.name, .name),
-            .group(
-                "match",
-                [
-                    .optional("authority", \.authority, .authority),
-                    .optional("service", \.service, .grpcService),
-                    .optional("method", \.method, .grpcMethod),
-                    .optional("path", \.pathPrefix, .pathPrefix),
-                ]),
-            .scalar("cluster", \.cluster, .name, isRequired: true),
-        ],
-        draft: { _ in RouteRule(cluster: "") },
-        redraft: { $0 },
-        finish: { $0 })
 
     private static let dns: [Field<DNSSettings>] = [
         .values("servers", \.servers) { _ in .nameServer },
@@ -68,6 +55,13 @@ enum ConfigurationSchema {
     private static let drain: [Field<DrainSettings>] = [
         .scalar("delay", \.delay, .duration(.zero...(.seconds(3_600)))),
         .scalar("timeout", \.timeout, .duration(.zero...(.seconds(3_600)))),
+    ]
+
+    private static let overload: [Field<OverloadSettings>] = [
+        .scalar("max_streams", \.maxStreams, .integer(1...100_000_000)),
+        .scalar("max_descriptor_share", \.maxDescriptorShare, .decimal(0.01...1)),
+        .scalar("max_buffer_share", \.maxBufferShare, .decimal(0.01...1)),
+        .scalar("max_loop_lag", \.maxLoopLag, .wait),
     ]
 
     /// Stands where a required address is still to be read; a configuration that lacks it is refused.

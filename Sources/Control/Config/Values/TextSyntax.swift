@@ -68,7 +68,7 @@ func checkName(_ text: String) throws(ValueSyntaxError) {
 }
 
 /// Identifiers of Protocol Buffers, joined by dots.
-private func isDottedName(_ text: String) -> Bool {
+func isDottedName(_ text: String) -> Bool {
     text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
         guard let first = part.utf8.first, !digits.contains(first) else { return false }

@@ -13,7 +13,7 @@ struct ConfigurationChecks {
         var hint: String?
     }
 
-    private let configuration: Configuration
+    let configuration: Configuration
     private let refused: Set<String>
     private let obstacle: (String) -> String?
     private var findings: [Finding] = []
@@ -41,15 +41,15 @@ struct ConfigurationChecks {
         self.obstacle = obstacle
     }
 
-    private mutating func report(_ path: String, _ message: String, hint: String? = nil) {
+    mutating func report(_ path: String, _ message: String, hint: String? = nil) {
         findings.append(Finding(path: path, message: message, hint: hint))
     }
 
-    private mutating func warn(_ path: String, _ message: String, hint: String? = nil) {
+    mutating func warn(_ path: String, _ message: String, hint: String? = nil) {
         findings.append(Finding(severity: .warning, path: path, message: message, hint: hint))
     }
 
-    private func isRead(_ paths: String...) -> Bool {
+    func isRead(_ paths: String...) -> Bool {
         refused.isDisjoint(with: paths)
     }
 }
@@ -77,6 +77,7 @@ extension ConfigurationChecks {
         for (index, listener) in configuration.listeners.enumerated() {
             let place = "listeners[\(index)]"
             checkLimits(listener.limits, at: "\(place).limits")
+            checkAge(of: listener, at: place)
             guard isRead("\(place).listen") else { continue }
             if !listener.address.takesFreePort, let first = addresses.updateValue(index, forKey: listener.address) {
                 report("\(place).listen", "\(place) listens on \(listener.address) like listeners[\(first)]")
@@ -120,6 +121,7 @@ extension ConfigurationChecks {
                 report("\(place).name", "\(place) has the name \(quoted(name)) of routes[\(first)]")
             }
             checkMatch(of: route, at: place)
+            checkSettings(of: route, at: place)
             if let catchAll {
                 warn(place, "\(place) is never reached: routes[\(catchAll)] matches every request")
             } else if route.matchesEverything, isMatchRead(place) {
@@ -169,6 +171,7 @@ extension ConfigurationChecks {
                 report("\(place).dark_after", message)
             }
             checkLimits(settings.limits, at: "\(place).limits")
+            checkResilience(of: cluster, at: place)
         }
     }
 
@@ -209,15 +212,20 @@ extension ConfigurationChecks {
     private mutating func checkTimes() {
         checkOrder(configuration.dns.minTTL, "dns.min_ttl", configuration.dns.maxTTL, "dns.max_ttl")
         checkOrder(configuration.drain.delay, "drain.delay", configuration.drain.timeout, "drain.timeout")
+        let maximum = SearchList.maximumDomains
+        if let search = configuration.dns.search, search.count > maximum, isRead("dns.search") {
+            let hint = "each one costs a failing name another question"
+            warn("dns.search[\(maximum)]", "dns.search: only the first \(maximum) domains are tried", hint: hint)
+        }
     }
 
-    private mutating func checkOrder(_ low: Duration, _ lowPath: String, _ high: Duration, _ highPath: String) {
+    mutating func checkOrder(_ low: Duration, _ lowPath: String, _ high: Duration, _ highPath: String) {
         guard low > high, isRead(lowPath, highPath) else { return }
         let values = "(\(low.configurationText)) is more than \(highPath) (\(high.configurationText))"
         report(lowPath, "\(lowPath) \(values)")
     }
 
-    private mutating func checkOrder(_ low: Int, _ lowPath: String, _ high: Int, _ highPath: String) {
+    mutating func checkOrder(_ low: Int, _ lowPath: String, _ high: Int, _ highPath: String) {
         guard low > high, isRead(lowPath, highPath) else { return }
         report(lowPath, "\(lowPath) (\(low)) is more than \(highPath) (\(high))")
     }

@@ -1,0 +1,83 @@
+import Policy
+
+/// What must hold between the settings that keep a cluster going, and those of a listener's connections.
+extension ConfigurationChecks {
+    mutating func checkAge(of listener: ListenerSettings, at place: String) {
+        guard listener.maxConnectionAgeGrace != nil, listener.maxConnectionAge == nil,
+            isRead("\(place).max_connection_age")
+        else { return }
+        let message = "\(place).max_connection_age_grace says nothing without 'max_connection_age'"
+        warn("\(place).max_connection_age_grace", message, hint: "add 'max_connection_age: 30m'")
+    }
+
+    mutating func checkResilience(of cluster: ClusterRule, at place: String) {
+        let settings = cluster.settings
+        checkOutlier(settings.outlier, at: "\(place).outlier_detection")
+        if let check = settings.healthCheck {
+            let path = "\(place).health_check"
+            checkOrder(check.timeout, "\(path).timeout", check.interval, "\(path).interval")
+        }
+        if let adaptive = settings.breakers.adaptive {
+            let path = "\(place).circuit_breakers.adaptive"
+            checkOrder(adaptive.minimum, "\(path).minimum", adaptive.maximum, "\(path).maximum")
+        }
+        checkHashing(settings, at: place)
+        checkBudget(of: cluster, at: place)
+    }
+
+    private mutating func checkOutlier(_ outlier: OutlierSettings, at place: String) {
+        guard outlier.isEnabled else { return }
+        checkOrder(outlier.ejectionBase, "\(place).ejection_base", outlier.ejectionMax, "\(place).ejection_max")
+        let causes = ["consecutive_failures", "success_rate_deviations", "failure_share", "latency_factor"]
+        if outlier.consecutiveFailures == 0, outlier.successRateDeviations == nil, outlier.failureShare == nil,
+            outlier.latencyFactor == nil, causes.allSatisfy({ isRead("\(place).\($0)") })
+        {
+            warn(place, "\(place) ejects nobody: it has no cause to", hint: "write 'off', or set one of the causes")
+        }
+        let statuses = outlier.grpcStatuses.filter(\.isOftenTheCallersFault).sorted { $0.rawValue < $1.rawValue }
+        if let first = statuses.first, isRead("\(place).grpc_statuses") {
+            let hint = "one bad caller would get the endpoints ejected"
+            warn("\(place).grpc_statuses", "\(place).grpc_statuses: \(first.word) is the caller's fault", hint: hint)
+        }
+    }
+
+    private mutating func checkHashing(_ settings: ClusterSettings, at place: String) {
+        guard settings.hashKey != .peer, isRead("\(place).hash_on", "\(place).balance") else { return }
+        switch settings.balance {
+        case .ringHash, .maglev: return
+        case .roundRobin, .leastRequest, .peakEWMA, .random:
+            let hint = "set 'balance: ring_hash' or 'balance: maglev'"
+            let message = "\(place).hash_on says nothing with 'balance: \(settings.balance.rawValue)'"
+            warn("\(place).hash_on", message, hint: hint)
+        }
+    }
+
+    /// A budget of nothing against routes that want retries.
+    private mutating func checkBudget(of cluster: ClusterRule, at place: String) {
+        let budget = cluster.settings.retryBudget
+        let path = "\(place).retry_budget"
+        guard budget.ratio == 0, budget.minimumPerSecond == 0, isRead(path, "\(path).ratio", "\(path).min_per_second"),
+            let index = configuration.routes.firstIndex(where: { $0.cluster == cluster.name && $0.wantsRepeats })
+        else { return }
+        warn(path, "\(path) allows no retries, and routes[\(index)] asks for them")
+    }
+}
+
+extension RouteRule {
+    fileprivate var wantsRepeats: Bool { settings.hedging != nil || !settings.retry.triggers.isEmpty }
+}
+
+extension GRPCStatus {
+    /// Whether servers say it mostly of what the caller did (gRPC's own list of what a library never makes up, gRFC
+    /// A54).
+    fileprivate var isOftenTheCallersFault: Bool {
+        switch self {
+        case .ok, .cancelled, .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition,
+            .outOfRange, .unauthenticated:
+            true
+        case .unknown, .deadlineExceeded, .resourceExhausted, .aborted, .unimplemented, .internal, .unavailable,
+            .dataLoss:
+            false
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Policy
+
+/// What must hold between the settings of a route.
+extension ConfigurationChecks {
+    mutating func checkSettings(of route: RouteRule, at place: String) {
+        checkRetry(of: route, at: place)
+        checkHedging(of: route, at: place)
+        checkIdempotence(of: route, at: place)
+        checkTimes(of: route, at: place)
+        checkAdmission(of: route, at: place)
+    }
+
+    private mutating func checkRetry(of route: RouteRule, at place: String) {
+        let retry = route.settings.retry
+        checkOrder(retry.backoffBase, "\(place).retry.backoff", retry.backoffMax, "\(place).retry.backoff_max")
+        guard isRead("\(place).retry", "\(place).retry.on") else { return }
+        if !retry.isUsed {
+            if retry != RetryPolicy() {
+                let hint = "add 'on: [unavailable]'"
+                warn("\(place).retry", "\(place).retry has no 'on', so nothing is retried", hint: hint)
+            }
+            return
+        }
+        if retry.maxAttempts == 1, isRead("\(place).retry.attempts") {
+            let hint = "the first attempt counts too"
+            warn("\(place).retry.attempts", "\(place).retry.attempts: with 1 nothing is retried", hint: hint)
+        }
+        if retry.conditions.contains(.lost), !route.settings.mayRepeat, isRead("\(place).idempotent") {
+            let message = "\(place).retry.on has 'lost', which repeats calls that may have run"
+            report("\(place).retry.on", message, hint: "say which may run twice: 'idempotent: [Get]'")
+        }
+        if retry.conditions.contains(.timeout), route.settings.perTryTimeout == nil,
+            isRead("\(place).per_try_timeout")
+        {
+            let message = "\(place).retry.on has 'timeout', but attempts have none"
+            warn("\(place).retry.on", message, hint: "add 'per_try_timeout: 1s'")
+        }
+    }
+
+    private mutating func checkHedging(of route: RouteRule, at place: String) {
+        guard let hedging = route.settings.hedging, isRead("\(place).hedging", "\(place).hedging.delay") else { return }
+        if route.settings.retry.isUsed {
+            let hint = "keep one of them (gRFC A6 forbids both)"
+            report("\(place).hedging", "\(place) has both 'retry' and 'hedging'", hint: hint)
+        }
+        if !route.settings.mayRepeat, isRead("\(place).idempotent") {
+            let message = "\(place).hedging runs calls more than once, and nothing says which may"
+            warn("\(place).hedging", message, hint: "add 'idempotent: true', or a list of methods")
+        }
+        if let timeout = timeout(of: route), hedging.delay >= timeout, isRead("\(place).timeout") {
+            let (delay, limit) = (hedging.delay.configurationText, timeout.configurationText)
+            let message = "\(place).hedging.delay (\(delay)) is not less than the route's timeout (\(limit))"
+            warn("\(place).hedging.delay", message, hint: "no second attempt is ever made")
+        }
+    }
+
+    /// Methods that the route never sees.
+    private mutating func checkIdempotence(of route: RouteRule, at place: String) {
+        guard case .methods(let methods) = route.settings.idempotent, isRead("\(place).idempotent"),
+            let service = route.service, isRead("\(place).match.service", "\(place).match.method")
+        else { return }
+        for (index, method) in methods.enumerated() {
+            let parts = method.split(separator: "/")
+            let isOther = parts.count == 2 && parts[0] != service
+            if isOther || route.method.map({ $0 != parts.last.map(String.init) }) == true {
+                let matched = route.method.map { "\(service)/\($0)" } ?? service
+                let message = "\(place).idempotent: \(quoted(method)) is no call of \(matched)"
+                warn("\(place).idempotent[\(index)]", message, hint: "the route sees no other calls")
+            }
+        }
+    }
+
+    private mutating func checkTimes(of route: RouteRule, at place: String) {
+        let settings = route.settings
+        if let attempt = settings.perTryTimeout, isRead("\(place).per_try_timeout") {
+            if let timeout = timeout(of: route), attempt >= timeout, isRead("\(place).timeout") {
+                warnUseless("\(place).per_try_timeout", attempt, than: "the route's timeout", timeout)
+            } else if let deadline = settings.maxDeadline, attempt >= deadline, isRead("\(place).max_deadline") {
+                warnUseless("\(place).per_try_timeout", attempt, than: "\(place).max_deadline", deadline)
+            }
+        }
+        if case .after(let timeout) = settings.timeout, let deadline = settings.maxDeadline, timeout > deadline,
+            isRead("\(place).timeout", "\(place).max_deadline")
+        {
+            let (text, limit) = (timeout.configurationText, deadline.configurationText)
+            warn("\(place).timeout", "\(place).timeout (\(text)) is more than \(place).max_deadline (\(limit))")
+        }
+    }
+
+    private mutating func warnUseless(_ path: String, _ value: Duration, than name: String, _ limit: Duration) {
+        let (text, limitText) = (value.configurationText, limit.configurationText)
+        let message = "\(path) (\(text)) is not less than \(name) (\(limitText))"
+        warn(path, message, hint: "no time is left for another attempt")
+    }
+
+    /// The deadline of calls that bring none, as far as the configuration says.
+    private func timeout(of route: RouteRule) -> Duration? {
+        switch route.settings.timeout {
+        case .after(let timeout): timeout
+        case .cluster: configuration.clusters.first { $0.name == route.cluster }?.settings.timeout
+        case .none: nil
+        }
+    }
+
+    private mutating func checkAdmission(of route: RouteRule, at place: String) {
+        if let limit = route.settings.rateLimit, limit.requestsPerSecond == nil, limit.perCaller == nil,
+            isRead("\(place).rate_limit", "\(place).rate_limit.requests_per_second", "\(place).rate_limit.per_caller")
+        {
+            let hint = "add 'requests_per_second' or 'per_caller'"
+            warn("\(place).rate_limit", "\(place).rate_limit limits nothing", hint: hint)
+        }
+        if let fault = route.settings.fault, fault.delay == nil, fault.abort == nil,
+            isRead("\(place).fault", "\(place).fault.delay", "\(place).fault.abort")
+        {
+            warn("\(place).fault", "\(place).fault does nothing", hint: "add 'delay' or 'abort'")
+        }
+    }
+}
+
+extension RetryPolicy {
+    /// Whether anything is retried at all.
+    fileprivate var isUsed: Bool { !conditions.isEmpty || readsStatuses }
+}
+
+extension RouteSettings {
+    /// Whether there are calls that may run twice.
+    fileprivate var mayRepeat: Bool { idempotent != .none && idempotent != .methods([]) }
+}

@@ -1,0 +1,260 @@
+import HTTP2
+import NIOCore
+import Policy
+import Telemetry
+
+/// One try of an exchange on one task: the task's side of it.
+///
+/// ```
+///   idle ──▶ waiting (for a slot, or an endpoint) ──▶ running (on a stream) ──▶ idle
+///                                                        └──▶ abandoned ──────────┘
+/// ```
+/// What the task says goes to the exchange, which decides; from an abandoned attempt nothing is passed on any more.
+///
+/// Confined to its worker's loop.
+final class Attempt {
+    enum State {
+        case idle
+        case waiting
+        case running
+        /// Reset, or passed by another attempt: its stream is not closed yet.
+        case abandoned
+    }
+
+    /// Holds its attempts, and is held by those that are live.
+    unowned(unsafe) let exchange: Exchange
+    private var held: Exchange?
+    private(set) var state = State.idle
+    private(set) var endpoint: Endpoint?
+    /// The pool holds the connection, and the connection's session the stream, until ``closed(_:)``.
+    private var task: (connection: Borrowed<UpstreamConnection>, stream: Borrowed<Stream>)?
+    /// The place in a queue.
+    private var ticket: PendingTicket?
+    /// What is sent: the exchange's own, or copies for an attempt that runs beside another one.
+    private var copies: (request: HeaderBlock, body: BodyQueue?)?
+
+    /// A response head that waits for what follows it.
+    var heldHead: HeaderBlock?
+    /// Bytes of the request's body that were written.
+    private(set) var sentBytes = 0
+    /// Whether the stream tells if an ejected endpoint has recovered.
+    private var isTrial = false
+    /// Whether it counts as a retry or a hedge at its cluster.
+    var isExtra = false
+    private var isConcluded = false
+    /// Nanoseconds of the monotonic clock.
+    private var startedAt: Int64 = 0
+    private var latency: Int64?
+    private var timer: WheelTimer?
+
+    init(exchange: Exchange) {
+        self.exchange = exchange
+    }
+
+    private var worker: Worker { exchange.worker }
+
+    var isLive: Bool { state != .idle }
+
+    /// Whether a response may still come of it.
+    var isHopeful: Bool { state == .waiting || state == .running }
+
+    /// Whether the task has said something of its response.
+    var hasAnswered: Bool { latency != nil }
+
+    /// Of the endpoint, for messages.
+    var endpointName: String { endpoint?.name ?? "the endpoint" }
+
+    @inline(__always)
+    func withTask(_ body: (UpstreamConnection, Stream) -> Void) {
+        guard let task else { return }
+        task.connection.with { connection in task.stream.with { body(connection, $0) } }
+    }
+
+    // MARK: Beginning
+
+    /// Looks for a stream.
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    func begin(now: Int64, copies: (request: HeaderBlock, body: BodyQueue?)? = nil) {
+        state = .waiting
+        held = exchange
+        startedAt = now
+        self.copies = copies
+    }
+
+    /// Says which endpoint it is for.
+    func aim(at endpoint: Endpoint, isTrial: Bool) {
+        self.endpoint = endpoint
+        self.isTrial = isTrial
+    }
+
+    /// Waits in a queue from now on.
+    func wait(with ticket: PendingTicket) {
+        self.ticket = ticket
+    }
+
+    var request: HeaderBlock? { copies?.request ?? exchange.request }
+
+    /// The request's body, if it has one.
+    var body: BodyQueue? {
+        if let copies { return copies.body }
+        return exchange.requestBodyToSend
+    }
+
+    /// A connection took the request.
+    func began(on stream: Stream, of connection: UpstreamConnection, endpoint: Endpoint) {
+        ticket = nil
+        task = (Borrowed(connection), Borrowed(stream))
+        self.endpoint = endpoint
+        state = .running
+    }
+
+    /// Has ``Exchange/attemptTimerFired(_:)`` called.
+    func armTimer(at deadline: Int64) {
+        let timer = timer ?? WheelTimer { [unowned self] in exchange.attemptTimerFired(self) }
+        self.timer = timer
+        worker.timers.arm(timer, at: deadline)
+    }
+
+    func cancelTimer() {
+        if let timer { worker.timers.cancel(timer) }
+    }
+
+    // MARK: From the pool
+
+    /// It found no connection: nothing of it was written.
+    func unsent(_ failure: Failure, endpoint: Endpoint?) {
+        ticket = nil
+        guard state == .waiting else { return }
+        exchange.attemptUnsent(self, failure, endpoint: endpoint)
+    }
+
+    /// It was taken off an endpoint that left the set before anything was written; it counts as no attempt.
+    func withdrawn() {
+        ticket = nil
+        guard state == .waiting else { return }
+        exchange.attemptWithdrawn(self)
+    }
+
+    // MARK: From the task
+
+    /// Request bytes were written to the task: the caller may send as many again.
+    func sent(_ count: Int) {
+        sentBytes += count
+        if copies == nil { exchange.requestSent(count, total: sentBytes) }
+    }
+
+    func receiveInformational(_ headers: HeaderBlock) {
+        guard state == .running else { return worker.blocks.give(headers) }
+        exchange.receiveInformational(headers, from: self)
+    }
+
+    /// The final response head; `endStream` for trailers-only and bodiless responses.
+    /// - Parameter now: nanoseconds of the monotonic clock when its bytes were read.
+    func receiveHead(_ headers: HeaderBlock, endStream: Bool, now: Int64) {
+        guard state == .running else { return worker.blocks.give(headers) }
+        latency = now - startedAt
+        exchange.receiveHead(headers, endStream: endStream, from: self)
+    }
+
+    func receiveData(_ count: Int, from session: Session) {
+        guard state == .running, exchange.receiveResponseData(count, of: session, from: self) else {
+            task?.stream.with { session.creditStream($0, count) }
+            return
+        }
+    }
+
+    func receiveEnd(trailers: HeaderBlock?) {
+        guard state == .running else {
+            if let trailers { worker.blocks.give(trailers) }
+            return
+        }
+        exchange.receiveResponseEnd(trailers: trailers, from: self)
+    }
+
+    /// The task's stream is gone.
+    /// - Parameter closing: how.
+    func closed(_ closing: UpstreamClosing) {
+        task = nil
+        // The exchange may let go of this attempt, and the attempt of the exchange.
+        withExtendedLifetime(held) {
+            exchange.attemptClosed(self, state == .abandoned ? nil : closing)
+        }
+    }
+
+    // MARK: Ending
+
+    /// Nothing of it is wanted any more.
+    /// - Returns: whether it is over already; otherwise its stream is reset, and ``closed(_:)`` follows.
+    @discardableResult
+    func abandon(_ code: ErrorCode = .cancel) -> Bool {
+        switch state {
+        case .idle:
+            return true
+        case .waiting:
+            ticket?.cancel()
+            ticket = nil
+            return true
+        case .running, .abandoned:
+            state = .abandoned
+            dropHeldHead()
+            cancelTimer()
+            withTask { connection, stream in
+                // What has ended on both sides is about to close by itself.
+                if !(stream.remoteEnded && stream.localEnded) { connection.reset(stream, code) }
+            }
+            return false
+        }
+    }
+
+    private func dropHeldHead() {
+        if let heldHead { worker.blocks.give(heldHead) }
+        heldHead = nil
+    }
+
+    /// Tells whoever judges the endpoint how it went. The first word counts.
+    func conclude(_ result: AttemptResult, in pool: ClusterPool?) {
+        guard !isConcluded, let endpoint, let pool else { return }
+        isConcluded = true
+        pool.judge(result, latency: latency, of: endpoint, isTrial: isTrial)
+    }
+
+    /// Nanoseconds that it has been running.
+    func age(now: Int64) -> Int64 { now - startedAt }
+
+    /// Makes it as new.
+    func clear(in pool: ClusterPool?) {
+        conclude(.abandoned, in: pool)
+        if isExtra { pool?.noteExtra(-1) }
+        dropHeldHead()
+        cancelTimer()
+        ticket?.cancel()
+        ticket = nil
+        if let copies {
+            worker.blocks.give(copies.request)
+            self.copies = nil
+        }
+        state = .idle
+        held = nil
+        endpoint = nil
+        sentBytes = 0
+        isTrial = false
+        isExtra = false
+        isConcluded = false
+        latency = nil
+    }
+}
+
+/// How a task's stream ended, as far as its exchange is concerned.
+enum UpstreamClosing {
+    /// In order, or with NO_ERROR.
+    case completed
+    /// Nothing of the request was written.
+    case unsent(Failure)
+    /// Written, and by the peer's own word not processed (REFUSED_STREAM, above GOAWAY's last id, never spoke HTTP/2).
+    case refused(Failure)
+    /// The task reset the stream.
+    case reset(ErrorCode)
+    /// Anything else: the connection was lost, the response was malformed. The message goes on after the endpoint's
+    /// name.
+    case failed(Failure)
+}

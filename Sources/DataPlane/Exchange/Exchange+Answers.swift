@@ -1,0 +1,97 @@
+import HTTP2
+import NIOCore
+import Policy
+import Telemetry
+
+// MARK: Answers in place of a task's, and the one outcome
+
+extension Exchange {
+    /// Answers the caller in place of the task, in the form that fits how far the response has come.
+    func fail(_ failure: Failure) {
+        guard outcome == nil else { return }
+        if failure.kind == .circuitOpen { pool?.count(.pendingOverflow) }
+        switch state {
+        case .fresh, .attempting:
+            reply(failure)
+        case .responding:
+            failMidResponse(failure)
+        case .over:
+            break
+        }
+        abandonAttempts()
+    }
+
+    func reply(_ failure: Failure) {
+        guard caller != nil else { return }
+        state = .responding
+        finish(.local(failure))
+        let headers = worker.blocks.take()
+        response = headers
+        if let body = LocalReply.write(failure, to: headers, isGRPC: isGRPC, isHead: isHead) {
+            responseBody.append(body)
+            noteBuffered(body.readableBytes)
+            responseBody.finish()
+            withCaller { $0.submitResponse(headers, body: responseBody, on: $1) }
+        } else {
+            withCaller { $0.submitResponse(headers, body: nil, on: $1) }
+        }
+    }
+
+    /// A gRPC caller gets trailers that say what happened behind the bytes it already has; others a reset, since a
+    /// clean end would be a lie.
+    private func failMidResponse(_ failure: Failure) {
+        guard caller != nil else { return }
+        finish(.local(failure))
+        guard isGRPC else {
+            resetDownstream(failure.kind == .deadlineExceeded ? .cancel : .internalError)
+            return
+        }
+        let trailers = worker.blocks.take()
+        LocalReply.writeTrailers(failure, to: trailers)
+        responseBody.finish(trailers: trailers)
+        withCaller { $0.resumeBody($1) }
+    }
+
+    func passOnReset(_ code: ErrorCode) {
+        finish(.reset)
+        resetDownstream(code)
+        abandonAttempts()
+    }
+
+    func resetDownstream(_ code: ErrorCode) {
+        withCaller { $0.reset($1, code) }
+    }
+
+    func finish(_ outcome: Outcome) {
+        if self.outcome != nil {
+            worker.count(.invariantViolations)
+            return
+        }
+        self.outcome = outcome
+        cancelTimers()
+        guard let pool else { return }
+        switch outcome {
+        case .grpc(let code):
+            pool.counters.add(ClusterMetric.cell(grpcStatus: code))
+            if code == 0 { noteGoodEnd(pool) }
+        case .http(let status):
+            pool.counters.add(ClusterMetric.cell(httpStatus: status))
+            if status < 500 { noteGoodEnd(pool) }
+        case .local(let failure):
+            pool.counters.add(ClusterMetric.cell(localReply: failure.kind))
+            pool.counters.add(
+                isGRPC
+                    ? ClusterMetric.cell(grpcStatus: failure.kind.grpcStatus.rawValue)
+                    : ClusterMetric.cell(httpStatus: failure.kind.httpStatus))
+        case .cancelled:
+            pool.count(.cancelledByCaller)
+            if isGRPC { pool.counters.add(ClusterMetric.cell(grpcStatus: GRPCStatus.cancelled.rawValue)) }
+        case .reset:
+            if isGRPC { pool.counters.add(ClusterMetric.cell(grpcStatus: GRPCStatus.unavailable.rawValue)) }
+        }
+    }
+
+    private func noteGoodEnd(_ pool: ClusterPool) {
+        if extraAttempts > 0, plan.settings.hedging == nil { pool.count(.retriesSucceeded) }
+    }
+}

@@ -1,0 +1,347 @@
+import HTTP2
+import Policy
+import Telemetry
+
+// MARK: Which task is tried, and whether another one is
+
+extension Exchange {
+    /// Attempts whose stream is not closed yet, or that wait for one.
+    var liveAttempts: [Attempt] {
+        (primary.isLive ? [primary] : []) + others
+    }
+
+    var hasOtherAttempts: Bool { !others.isEmpty }
+
+    private var hasHopefulAttempt: Bool {
+        primary.isHopeful || others.contains(where: \.isHopeful)
+    }
+
+    /// Makes the first or the next attempt. Runs at the end of a turn.
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    func start(now: Int64) {
+        isOnReadyList = false
+        guard let caller, outcome == nil else {
+            // The caller left in the batch that brought the request: nothing was started.
+            retireIfOver()
+            return
+        }
+        if state == .fresh {
+            state = .attempting
+            guard caller.connection.with({ admit($0, now: now) }) else { return }
+        }
+        guard state == .attempting, let pool else { return }
+        if hasHopefulAttempt {
+            hedge(pool, now: now)
+        } else {
+            attempt(pool, now: now)
+        }
+    }
+
+    /// - Parameter copies: what an attempt beside another one sends.
+    private func attempt(_ pool: ClusterPool, now: Int64, copies: (request: HeaderBlock, body: BodyQueue?)? = nil) {
+        let isExtra = nextIsExtra
+        nextIsExtra = false
+        let attempt = takeAttempt()
+        attempt.begin(now: now, copies: copies)
+        if isExtra {
+            attempt.isExtra = true
+            extraAttempts += 1
+            pool.noteExtra(1)
+        }
+        if let request = attempt.request { describe(request, now: now) }
+        if let perTry = plan.settings.perTryTimeout { attempt.armTimer(at: now + perTry.nanoseconds) }
+        if pool.cluster.endpoints.isEmpty {
+            pool.waitForEndpoint(attempt)
+            return
+        }
+        let pick = Balancer.pick(
+            in: pool.cluster, tried: tried, key: hashKey, subset: plan.settings.subset, now: now,
+            random: &worker.random)
+        guard let pick else {
+            release(attempt)
+            if hasHopefulAttempt { return }
+            fail(lastFailure ?? Failure(.noEndpoint, "no endpoint of cluster \(pool.cluster.name) is left to try"))
+            return
+        }
+        if let probe = pick.probe { pool.probe(probe) }
+        if let hedging = plan.settings.hedging { armHedge(hedging, now: now) }
+        pool.submit(attempt, to: pick)
+    }
+
+    private func takeAttempt() -> Attempt {
+        if !primary.isLive { return primary }
+        let attempt = Attempt(exchange: self)
+        others.append(attempt)
+        return attempt
+    }
+
+    /// Writes into the request what differs from attempt to attempt.
+    private func describe(_ request: HeaderBlock, now: Int64) {
+        if tellsDeadline, let deadline {
+            request.set(.grpcTimeout, "grpc-timeout", volatile: GRPCTimeout.text(deadline - now))
+        }
+        if isGRPC, extraAttempts > 0 {
+            let told = callersAttempts ?? request.value(.grpcPreviousAttempts).flatMap(RequestFacts.number) ?? 0
+            callersAttempts = told
+            request.set(
+                .grpcPreviousAttempts, "grpc-previous-rpc-attempts", volatile: String(told + extraAttempts).utf8)
+        }
+    }
+
+    /// The attempt is over; nothing refers to it any more.
+    func release(_ attempt: Attempt) {
+        if winner === attempt { winner = nil }
+        attempt.clear(in: pool)
+        if attempt !== primary { others.removeAll { $0 === attempt } }
+    }
+
+    // MARK: Replays: no task has seen it
+
+    func attemptUnsent(_ attempt: Attempt, _ failure: Failure, endpoint: Endpoint?) {
+        guard outcome == nil, caller != nil, let pool else {
+            release(attempt)
+            return retireIfOver()
+        }
+        lastFailure = failure
+        unsentAttempts += 1
+        if let endpoint {
+            tried.insert(endpoint)
+            // A limit of ours says nothing about the endpoint.
+            if failure.kind != .circuitOpen { attempt.conclude(.connectFailure, in: pool) }
+        }
+        discount(attempt)
+        release(attempt)
+        if mayConnectAgain(pool.cluster, failure), replay(pool) {
+            pool.count(.replaysUnsent)
+        } else if failure.kind == .circuitOpen || !retries(after: .connectFailure, of: nil, pushback: nil) {
+            if !hasHopefulAttempt { fail(failure) }
+        }
+    }
+
+    /// Whether another endpoint may be tried after attempts of which nothing was written. Their number is limited; but
+    /// tasks that are gone must not fail a call that others would serve, so that further ones are tried while there is
+    /// time and there are any that nobody failed to reach.
+    private func mayConnectAgain(_ cluster: Cluster, _ failure: Failure) -> Bool {
+        let limit = cluster.settings.maxConnectAttempts
+        if unsentAttempts < limit { return true }
+        guard failure.kind == .connectFailure,
+            worker.turn.now - startedAt < cluster.settings.connectTimeout.nanoseconds * Int64(limit)
+        else { return false }
+        return cluster.endpoints.contains { !$0.isUnreachable && !tried.contains($0) }
+    }
+
+    /// The attempt was taken off an endpoint that left the set before anything was written; it counts as none.
+    func attemptWithdrawn(_ attempt: Attempt) {
+        discount(attempt)
+        release(attempt)
+        guard outcome == nil, caller != nil else { return retireIfOver() }
+        enqueueOnce()
+    }
+
+    /// What no task has processed is no attempt of the policy's: whoever takes its place is.
+    private func discount(_ attempt: Attempt) {
+        guard attempt.isExtra else { return }
+        extraAttempts -= 1
+        nextIsExtra = true
+    }
+
+    /// - Returns: false when there is nobody else, or the request is not held any more.
+    private func replay(_ pool: ClusterPool) -> Bool {
+        guard requestIsHeld, pool.cluster.endpoints.contains(where: { !tried.contains($0) }) else { return false }
+        if hasHopefulAttempt { return false }
+        rewindRequest()
+        enqueueOnce()
+        return true
+    }
+
+    var requestIsHeld: Bool { !requestHasBody || requestBody.canStartOver }
+
+    // MARK: After a task has seen it
+
+    /// The stream of an attempt is gone.
+    /// - Parameter closing: how; nil when the attempt had been given up.
+    func attemptClosed(_ attempt: Attempt, _ closing: UpstreamClosing?) {
+        if let closing, outcome == nil, caller != nil {
+            settle(attempt, closing)
+        }
+        release(attempt)
+        retireIfOver()
+    }
+
+    private func settle(_ attempt: Attempt, _ closing: UpstreamClosing) {
+        let name = attempt.endpointName
+        switch closing {
+        case .completed:
+            // The response was complete before, and the exchange with it. Without a response this is a reset that says
+            // nothing is wrong, which is passed on like any other.
+            attempt.conclude(.reset, in: pool)
+            endOrRetry(after: .reset, of: attempt) { passOnReset(.noError) }
+        case .unsent(let failure):
+            attemptUnsent(attempt, failure, endpoint: attempt.endpoint)
+        case .refused where attempt === winner:
+            attempt.conclude(.lost, in: pool)
+            fail(Failure(.connectionLost, "\(name) refused the stream after it had answered"))
+        case .refused(let failure):
+            refused(attempt, failure)
+        case .reset(let code):
+            attempt.conclude(.reset, in: pool)
+            endOrRetry(after: .reset, of: attempt) { passOnReset(code) }
+        case .failed(let failure):
+            attempt.conclude(.lost, in: pool)
+            let failure = Failure(failure.kind, "\(name) \(failure.message) (cluster \(pool?.cluster.name ?? "-"))")
+            endOrRetry(after: .lost, of: attempt) { fail(failure) }
+        }
+    }
+
+    private func endOrRetry(after result: AttemptResult, of attempt: Attempt, _ end: () -> Void) {
+        attempt.abandon()
+        if !retries(after: result, of: attempt, pushback: nil) { end() }
+    }
+
+    /// Certainly not processed: tried once more, elsewhere if there is an elsewhere.
+    private func refused(_ attempt: Attempt, _ failure: Failure) {
+        attempt.conclude(.refused, in: pool)
+        lastFailure = failure
+        if let endpoint = attempt.endpoint { tried.insert(endpoint) }
+        refusedAttempts += 1
+        discount(attempt)
+        attempt.abandon()
+        guard let pool else { return passOnReset(.refusedStream) }
+        if refusedAttempts < pool.cluster.settings.maxRefusedAttempts, requestIsHeld, !hasHopefulAttempt {
+            if !pool.cluster.endpoints.contains(where: { !tried.contains($0) }) { tried.removeAll() }
+            rewindRequest()
+            enqueueOnce()
+            pool.count(.replaysRefused)
+        } else if !retries(after: .refused, of: attempt, pushback: nil), !hasHopefulAttempt {
+            // Certainly not processed, so the caller's library may try again.
+            passOnReset(.refusedStream)
+        }
+    }
+
+    /// Sees whether another attempt follows, or others go on, and gives this one up if so.
+    /// - Parameters:
+    ///   - attempt: nil when it is over already.
+    ///   - pushback: what the task asked for.
+    /// - Returns: false when what came is the caller's answer.
+    func retries(after result: AttemptResult, of attempt: Attempt?, pushback: RetryPushback?) -> Bool {
+        guard state == .attempting, winner == nil, outcome == nil, let pool else { return false }
+        if let hedging = plan.settings.hedging {
+            return hedges(on: hedging, after: result, of: attempt, pushback: pushback, pool)
+        }
+        guard requestIsHeld else { return false }
+        let now = worker.turn.now
+        let decision = plan.settings.retry.decide(
+            after: result, isIdempotent: isIdempotent, attempts: extraAttempts + 1, pushback: pushback,
+            timeLeft: deadline.map { $0 - now }, random: &worker.random)
+        switch decision {
+        case .final, .exhausted:
+            return false
+        case .stopped:
+            pool.count(.retriesStopped)
+            return false
+        case .retry(let pause):
+            guard pool.takeRetry(now: now) else { return false }
+            if let endpoint = attempt?.endpoint { avoid(endpoint, pool.cluster) }
+            attempt?.abandon()
+            rewindRequest()
+            pool.count(.retries)
+            nextIsExtra = true
+            if pause == 0 { enqueueOnce() } else { armPace(at: now + pause) }
+            return true
+        }
+    }
+
+    /// The next attempt goes to an endpoint that was not tried; when all were, to any other one.
+    private func avoid(_ endpoint: Endpoint, _ cluster: Cluster) {
+        tried.insert(endpoint)
+        if cluster.endpoints.contains(where: { !tried.contains($0) }) { return }
+        tried.removeAll()
+        if cluster.endpoints.count > 1 { tried.insert(endpoint) }
+    }
+
+    private func armPace(at time: Int64) {
+        let timer = paceTimer ?? WheelTimer { [unowned self] in enqueueOnce() }
+        paceTimer = timer
+        worker.timers.arm(timer, at: time)
+    }
+
+    /// An attempt's own timer: it has waited long enough for its response, or for what follows the head.
+    func attemptTimerFired(_ attempt: Attempt) {
+        guard outcome == nil, state == .attempting, attempt.isHopeful else { return }
+        if attempt.heldHead != nil { return commitHeld(attempt) }
+        pool?.count(.perTryTimeouts)
+        // One that waits for a slot waits for us as much as for the task.
+        if attempt.state == .running { attempt.conclude(.timedOut, in: pool) }
+        let failure = Failure(
+            .deadlineExceeded,
+            "\(attempt.endpointName) did not answer within the attempt's time "
+                + "(cluster \(pool?.cluster.name ?? "-"))")
+        lastFailure = failure
+        let isOver = attempt.state == .waiting
+        if !retries(after: .timedOut, of: attempt, pushback: nil) { fail(failure) }
+        if isOver { release(attempt) }
+    }
+
+    // MARK: Hedging
+
+    private func armHedge(_ hedging: HedgingPolicy, now: Int64) {
+        guard !hedgingStopped, extraAttempts + 1 < hedging.maxAttempts else { return }
+        armPace(at: now + hedging.delay.nanoseconds)
+    }
+
+    /// Makes an attempt beside those that run, if the request is complete and held.
+    private func hedge(_ pool: ClusterPool, now: Int64) {
+        guard winner == nil, let hedging = plan.settings.hedging, !hedgingStopped,
+            extraAttempts + 1 < hedging.maxAttempts, let request, requestIsHeld, requestBody.isFinished,
+            requestBody.trailers == nil, pool.takeRetry(now: now)
+        else { return }
+        for attempt in liveAttempts {
+            if let endpoint = attempt.endpoint, !tried.contains(endpoint) { tried.insert(endpoint) }
+        }
+        if !pool.cluster.endpoints.contains(where: { !tried.contains($0) }) { tried.removeAll() }
+        let copy = worker.blocks.take()
+        copy.append(contentsOf: request)
+        pool.count(.hedges)
+        nextIsExtra = true
+        attempt(pool, now: now, copies: (copy, requestHasBody ? requestBody.copyWhole() : nil))
+    }
+
+    private func hedges(
+        on hedging: HedgingPolicy, after result: AttemptResult, of attempt: Attempt?, pushback: RetryPushback?,
+        _ pool: ClusterPool
+    ) -> Bool {
+        guard hedging.isNonFatal(result) else { return false }
+        let now = worker.turn.now
+        var next = now
+        switch pushback {
+        case .never: hedgingStopped = true
+        case .after(let pause): next += pause
+        case nil: break
+        }
+        let othersRun = liveAttempts.contains { $0 !== attempt && $0.isHopeful }
+        let mayFollow =
+            !hedgingStopped && extraAttempts + 1 < hedging.maxAttempts && requestIsHeld && requestBody.isFinished
+            && deadline.map { next < $0 } ?? true
+        guard othersRun || mayFollow else { return false }
+        if !othersRun {
+            // The next one takes the place of the last: it is no copy beside another, but paid for like one.
+            guard pool.takeRetry(now: now) else { return false }
+            pool.count(.hedges)
+            nextIsExtra = true
+            rewindRequest()
+        }
+        if let endpoint = attempt?.endpoint { avoid(endpoint, pool.cluster) }
+        attempt?.abandon()
+        if mayFollow { armPace(at: next) }
+        return true
+    }
+
+    // MARK: Ending
+
+    /// Gives up every attempt, those of which nothing was written at once.
+    func abandonAttempts(but kept: Attempt? = nil, code: ErrorCode = .cancel) {
+        if primary.isLive, primary !== kept, primary.abandon(code) { release(primary) }
+        if others.isEmpty { return }
+        for attempt in others where attempt !== kept && attempt.abandon(code) { release(attempt) }
+    }
+}
