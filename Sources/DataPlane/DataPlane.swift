@@ -11,26 +11,34 @@ package actor DataPlane {
     private let group: MultiThreadedEventLoopGroup
     private let workers: [NIOLoopBound<Worker>]
     private let logger: Logger
+    private let overloadGuard: OverloadGuard
     private var listeners: [Listener] = []
 
     /// - Parameters:
     ///   - group: one event loop per worker.
     ///   - bufferLimit: bytes of bodies that the process holds between the two legs before it stops giving credit.
+    ///   - overload: when it refuses new requests and connections.
+    ///   - descriptorLimit: descriptors that the process may have open; nil for its limit as it is now.
     package init(
         group: MultiThreadedEventLoopGroup, registry: MetricsRegistry, logger: Logger,
-        bufferLimit: Int = Limits().maxBufferedBytesPerProcess
+        bufferLimit: Int = Limits().maxBufferedBytesPerProcess, overload: OverloadSettings = OverloadSettings(),
+        descriptorLimit: Int? = nil
     ) async throws {
         self.group = group
         self.logger = logger
         let loops = Array(group.makeIterator())
+        let overloadGuard = OverloadGuard(
+            overload, workers: loops.count, bufferLimit: bufferLimit,
+            descriptorLimit: descriptorLimit ?? Descriptors.limit, descriptorsInUse: Descriptors.countOpen())
+        self.overloadGuard = overloadGuard
         var workers: [NIOLoopBound<Worker>] = []
-        for loop in loops {
+        for (index, loop) in loops.enumerated() {
             let worker = try await loop.submit {
-                NIOLoopBound(
-                    Worker(
-                        eventLoop: loop, registry: registry, bufferBudget: bufferLimit / loops.count,
-                        siblings: loops.count, logger: logger),
-                    eventLoop: loop)
+                let worker = Worker(
+                    eventLoop: loop, registry: registry, bufferBudget: bufferLimit / loops.count, logger: logger,
+                    index: index, workerCount: loops.count, overloadGuard: overloadGuard)
+                worker.watchLoad()
+                return NIOLoopBound(worker, eventLoop: loop)
             }.get()
             workers.append(worker)
         }
@@ -70,17 +78,18 @@ package actor DataPlane {
                     let listener = try await Listener.bind(
                         wanted, workers: workers, group: group,
                         sharesAddress: old.contains { $0.boundAddress == wanted.address })
+                    overloadGuard.noteDescriptors(listener.socketCount)
                     opened.append(listener)
                     next.append(listener)
                 }
             }
         } catch {
-            for listener in opened { await listener.close() }
+            for listener in opened { await close(listener) }
             throw error
         }
         listeners = next
         for listener in old where !next.contains(where: { $0 === listener }) {
-            await listener.close()
+            await close(listener)
             drainConnections { $0 == listener.settings }
         }
         return next.map { ($0.settings.name, $0.boundAddress) }
@@ -93,8 +102,13 @@ package actor DataPlane {
 
     /// Stops accepting.
     package func stopListening() async {
-        for listener in listeners { await listener.close() }
+        for listener in listeners { await close(listener) }
         listeners = []
+    }
+
+    private func close(_ listener: Listener) async {
+        await listener.close()
+        overloadGuard.noteDescriptors(-listener.socketCount)
     }
 
     /// Ends the streams that are left, and closes.

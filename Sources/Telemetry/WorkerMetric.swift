@@ -3,6 +3,7 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
     case downstreamConnections
     case downstreamConnectionsActive
     case downstreamConnectionsRefused
+    case downstreamConnectionsAged
     case downstreamStreamsActive
     case downstreamBytesReceived
     case downstreamBytesSent
@@ -30,6 +31,11 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
     case killedWriteStall
     case killedProtocolError
     case noRoute
+    case overloadRefusedLag
+    case overloadRefusedStreams
+    case overloadRefusedBuffers
+    case overloadRefusedDescriptors
+    case eventLoopLag
     case snapshotsApplied
     case snapshotApplyTime
     case invariantViolations
@@ -46,6 +52,12 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
                 "Connections refused because the client did not speak HTTP/2 with prior knowledge.",
                 ["protocol": protocolName])
         }
+        func overload(_ reason: String) -> MetricDescriptor {
+            .counter(
+                "ekiden_overload_refused_total",
+                "Requests (and for want of descriptors: connections) refused because the process was overloaded.",
+                ["reason": reason])
+        }
         return switch self {
         case .downstreamConnections:
             .counter("ekiden_downstream_connections_total", "Connections accepted from callers.")
@@ -54,7 +66,9 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
         case .downstreamConnectionsRefused:
             .counter(
                 "ekiden_downstream_connections_refused_total",
-                "Connections refused at the listener's connection limit.")
+                "Connections refused at the listener's connection limit, or for want of descriptors.")
+        case .downstreamConnectionsAged:
+            .counter("ekiden_downstream_connections_aged_total", "Connections asked to go because of their age.")
         case .downstreamStreamsActive:
             .gauge("ekiden_active_streams", "Exchanges in flight.")
         case .downstreamBytesReceived:
@@ -99,8 +113,25 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
             .seconds("ekiden_snapshot_apply_seconds_total", "Time that workers spent on taking them over.")
         case .noRoute:
             .counter("ekiden_no_route_total", "Requests that matched no route.")
+        case .overloadRefusedLag: overload("loop_lag")
+        case .overloadRefusedStreams: overload("streams")
+        case .overloadRefusedBuffers: overload("buffers")
+        case .overloadRefusedDescriptors: overload("descriptors")
+        case .eventLoopLag:
+            // Written by one worker, for all: a sum of lags would say nothing.
+            .nanoseconds(
+                "ekiden_event_loop_lag_seconds",
+                "How late the latest of the event loops ran its timers, in the middle over two seconds.")
         case .invariantViolations:
             .counter("ekiden_invariant_violations_total", "Broken promises of the proxy to itself; must stay 0.")
         }
+    }
+}
+
+extension MetricDescriptor {
+    /// A gauge whose cell holds nanoseconds.
+    /// - Parameter name: ends in `_seconds`.
+    fileprivate static func nanoseconds(_ name: String, _ help: String) -> MetricDescriptor {
+        MetricDescriptor(name: name, kind: .gauge, help: help, labels: [], scale: 1e-9)
     }
 }

@@ -11,6 +11,8 @@ final class DownstreamConnection {
     let settings: ListenerSettings
     /// The caller's IP address as text, for `x-forwarded-for`; empty on a Unix socket.
     let peerAddress: String
+    /// What a rate limit tells the caller apart by.
+    private(set) lazy var peerHash = Admission.hash(address: peerAddress)
     /// Until the connection is closed.
     private var held: Transport?
     /// The same, for use on the path of a request.
@@ -27,6 +29,9 @@ final class DownstreamConnection {
     private var owedCredit = 0
 
     private let acceptedAt: Int64
+    /// When the connection is asked to go because of its age, and (once it was) when its streams are ended.
+    private var agesAt = Int64.max
+    private var graceEndsAt = Int64.max
     private var lastActivityAt: Int64
     /// The header block that had begun and not ended at the end of the last read, and since when.
     private var headerBlockNumber = 0
@@ -51,6 +56,7 @@ final class DownstreamConnection {
         acceptedAt = worker.turn.now
         lastActivityAt = acceptedAt
         stallCheckedAt = acceptedAt
+        if let age = ConnectionAge.draw(settings, &worker.random) { agesAt = acceptedAt + age }
     }
 
     /// Makes the session and the handler that joins it to the channel.
@@ -165,10 +171,10 @@ final class DownstreamConnection {
     }
 
     /// Ends what is left: gRPC streams with UNAVAILABLE, others with a reset; then closes.
-    func endNow() {
+    func endNow(_ failure: Failure = Failure(.draining, "the proxy is shutting down")) {
         guard let session, !isClosed else { return }
         session.forEachStream { stream in
-            withExchange(stream) { $0.fail(Failure(.draining, "the proxy is shutting down")) }
+            withExchange(stream) { $0.fail(failure) }
         }
         session.goAway(.noError)
         held?.closeAfterFlush()
@@ -219,11 +225,25 @@ final class DownstreamConnection {
             worker.count(.killedIdle)
             drain()
         }
+        if now >= graceEndsAt {
+            graceEndsAt = .max
+            endNow(Failure(.draining, "the connection has reached its age, and its streams had time to end"))
+        }
+        if now >= agesAt, session.settingsReceived { age(now) }
         if now - stallCheckedAt >= limits.streamWriteStall.nanoseconds / Self.stallChecks {
             stallCheckedAt = now
             resetStalledStreams()
         }
         armWatchdog(now)
+    }
+
+    /// Asks the caller to go, and says when its streams have to be over.
+    private func age(_ now: Int64) {
+        agesAt = .max
+        guard drainTimer == nil else { return }
+        worker.count(.downstreamConnectionsAged)
+        if let grace = settings.maxConnectionAgeGrace { graceEndsAt = now + min(grace.nanoseconds, 1 << 60) }
+        drain()
     }
 
     private func resetStalledStreams() {
@@ -240,13 +260,14 @@ final class DownstreamConnection {
     private func armWatchdog(_ now: Int64) {
         guard let watchdog, let session else { return }
         let limits = settings.limits
-        var next = now + limits.streamWriteStall.nanoseconds / Self.stallChecks
+        var next = min(now + limits.streamWriteStall.nanoseconds / Self.stallChecks, agesAt, graceEndsAt)
         if session.streamCount == 0, drainTimer == nil {
             // Streams that begin meanwhile are looked at with the stall check's delay at most.
             next = min(next, lastActivityAt + limits.idleTimeout.nanoseconds)
         }
         if !session.settingsReceived {
             next = acceptedAt + limits.prefaceTimeout.nanoseconds
+            if agesAt > now { next = min(next, agesAt) }
         } else if !session.settingsAcknowledged {
             next = min(next, acceptedAt + limits.settingsAckTimeout.nanoseconds)
         }

@@ -29,6 +29,9 @@ final class Listener: Sendable {
         self.connections = connections
     }
 
+    /// Descriptors that it has open beside those of its connections.
+    var socketCount: Int { channels.count }
+
     /// Open connections of one listener, over all workers.
     private final class ConnectionCount: Sendable {
         let open = Atomic<Int>(0)
@@ -133,9 +136,11 @@ final class Listener: Sendable {
     ) throws {
         let open = connections.open.add(1, ordering: .relaxed).newValue
         let limit = settings.limits.maxConnections
-        if limit > 0, open > limit {
+        let isOverloaded = worker.overloadGuard.connectionRefusal != nil
+        if isOverloaded || limit > 0 && open > limit {
             connections.open.subtract(1, ordering: .relaxed)
             worker.count(.downstreamConnectionsRefused)
+            if isOverloaded { worker.count(.overloadRefusedDescriptors) }
             channel.close(promise: nil)
             return
         }

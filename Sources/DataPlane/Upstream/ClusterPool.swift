@@ -23,7 +23,7 @@ final class ClusterPool {
         self.worker = worker
         self.cluster = cluster
         counters = worker.registry.makeClusterBlock(cluster: cluster.name)
-        budget = RetryBudget(cluster.settings.retryBudget, workers: worker.siblings)
+        budget = RetryBudget(cluster.settings.retryBudget, workers: worker.workerCount)
         endpoints = cluster.endpoints.map { EndpointPool(endpoint: $0, cluster: self, worker: worker) }
         armSweep()
     }
@@ -38,7 +38,7 @@ final class ClusterPool {
         if cluster === self.cluster { return }
         let asksAnew = cluster.settings.verifyService != self.cluster.settings.verifyService
         if cluster.settings.retryBudget != self.cluster.settings.retryBudget {
-            budget = RetryBudget(cluster.settings.retryBudget, workers: worker.siblings)
+            budget = RetryBudget(cluster.settings.retryBudget, workers: worker.workerCount)
         }
         self.cluster = cluster
         armSweep()

@@ -21,8 +21,15 @@ final class Worker {
     let logger: Logger
     /// Share of the process's budget for held body bytes.
     let bufferBudget: Int
-    /// Workers of the process, this one included.
-    let siblings: Int
+    /// Its number among the workers of the process, from zero.
+    let index: Int
+    /// Workers of the process: what is a limit of all of them and kept by each is divided by it.
+    let workerCount: Int
+    /// What all workers know of the load of the process.
+    let overloadGuard: OverloadGuard
+    /// Which new requests are refused here for overload.
+    private(set) var shedding = LoadShedding()
+    private var loadWatch: LoadWatch?
     var random = SplitMix64()
 
     private(set) var snapshot = Snapshot.empty
@@ -44,12 +51,20 @@ final class Worker {
 
     private static let spareExchangesMax = 1_024
 
-    init(eventLoop: any EventLoop, registry: MetricsRegistry, bufferBudget: Int, siblings: Int = 1, logger: Logger) {
+    /// - Parameters:
+    ///   - bufferBudget: bytes of bodies that this worker may hold.
+    ///   - overloadGuard: shared by the workers; nil for a worker that refuses nothing.
+    init(
+        eventLoop: any EventLoop, registry: MetricsRegistry, bufferBudget: Int, logger: Logger, index: Int = 0,
+        workerCount: Int = 1, overloadGuard: OverloadGuard? = nil
+    ) {
         self.eventLoop = eventLoop
         self.registry = registry
         self.bufferBudget = bufferBudget
-        self.siblings = siblings
         self.logger = logger
+        self.index = index
+        self.workerCount = workerCount
+        self.overloadGuard = overloadGuard ?? .idle(workers: workerCount)
         turn = Turn(eventLoop: eventLoop)
         timers = WorkerTimers(turn: turn)
         counters = registry.makeWorkerBlock()
@@ -60,6 +75,24 @@ final class Worker {
     @inline(__always)
     func count(_ metric: WorkerMetric, _ amount: Int = 1) {
         counters.add(metric.rawValue, amount)
+    }
+
+    // MARK: Load
+
+    /// Why new requests are refused here, some of them or all; nil when none is.
+    @inline(__always)
+    var overload: OverloadReason? { shedding.reason }
+
+    /// Begins to look at the worker's load, ten times a second. Until then no request is refused for it.
+    func watchLoad() {
+        let watch = LoadWatch(worker: self)
+        loadWatch = watch
+        watch.start()
+    }
+
+    /// Takes over what the guard thinks of the worker's load.
+    func shed(_ judgement: OverloadReason?) {
+        shedding.update(judgement)
     }
 
     // MARK: Snapshot
@@ -165,12 +198,14 @@ final class Worker {
 
     func add(_ connection: DownstreamConnection) {
         connections[ObjectIdentifier(connection)] = connection
+        overloadGuard.noteDescriptors(1)
         count(.downstreamConnections)
         count(.downstreamConnectionsActive)
     }
 
     func remove(_ connection: DownstreamConnection) {
         if connections.removeValue(forKey: ObjectIdentifier(connection)) != nil {
+            overloadGuard.noteDescriptors(-1)
             count(.downstreamConnectionsActive, -1)
         }
     }

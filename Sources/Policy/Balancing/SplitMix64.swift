@@ -26,4 +26,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     package mutating func below(_ bound: Int) -> Int {
         Int(next().multipliedFullWidth(by: UInt64(bound)).high)
     }
+
+    /// A number in 0..<1.
+    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

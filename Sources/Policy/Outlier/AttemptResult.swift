@@ -15,4 +15,29 @@ package enum AttemptResult: Sendable, Equatable {
     case refused
     /// The caller left, another attempt was quicker, or a limit of ours: says nothing.
     case abandoned
+
+    /// What a result says about the endpoint.
+    enum Verdict: Sendable, Equatable {
+        /// The endpoint did its work; that includes telling a caller what the caller did wrong.
+        case success
+        case failure
+        /// Nothing.
+        case neutral
+    }
+
+    /// - Parameter settings: which statuses are failures. Read only where it depends on them, for they hold references
+    ///   that all workers would count.
+    func verdict(under settings: @autoclosure () -> OutlierSettings) -> Verdict {
+        switch self {
+        case .refused, .abandoned: .neutral
+        case .reset, .lost, .connectFailure, .timedOut: .failure
+        case .grpc(0): .success
+        case .grpc(let code):
+            // A code that gRPC does not know means UNKNOWN (doc/statuscodes.md).
+            settings().grpcStatuses.contains(GRPCStatus(rawValue: code) ?? .unknown) ? .failure : .success
+        case .http(let status):
+            // Below 400 nothing is a failure.
+            status >= 400 && settings().httpStatuses.contains(status) ? .failure : .success
+        }
+    }
 }

@@ -10,47 +10,60 @@ package final class Cluster: Sendable {
     package let endpoints: [Endpoint]
     /// Parallel to ``endpoints``.
     package let traits: [EndpointTraits]
-    /// The endpoints by priority, the preferred ones first. One tier in nearly every cluster.
-    package let tiers: [Tier]
-    /// Whether there is one tier at most and all weights are equal.
-    package let isPlain: Bool
+    /// All endpoints, arranged for balancing.
+    package let everyone: EndpointSet
+    /// Those that routes choose by attributes.
+    package let subsets: [EndpointSubset]
+    /// Whether a pick is the next turn and nothing else, as long as that endpoint is usable: round robin over one tier
+    /// of equal weights, without limits, slow start or zones.
+    let isPlain: Bool
+    /// What of the settings is looked at in every pick.
+    let rules: BalanceRules
     /// What discovery last said; becomes part of the message when there is no endpoint.
     package let resolution: Resolution
     /// What outlives the snapshot: cursor, identity, the door back to discovery.
     package let state: ClusterState
 
+    /// The endpoints by priority, the preferred ones first.
+    package var tiers: [EndpointTier] { everyone.tiers }
+
     /// - Parameters:
     ///   - endpoints: in their stable order within a priority.
     ///   - traits: parallel to the endpoints; nil when all are alike.
+    ///   - subsets: attributes that routes choose by. A subset that is not among them works too, by looking at each
+    ///     endpoint in turn, and shares the cluster's cursor.
     package init(
         name: String, settings: ClusterSettings, endpoints: [Endpoint], traits: [EndpointTraits]? = nil,
-        resolution: Resolution, state: ClusterState
+        subsets: [[String: String]] = [], resolution: Resolution, state: ClusterState
     ) {
         self.name = name
         self.settings = settings
         self.resolution = resolution
         self.state = state
-        guard let traits, traits.count == endpoints.count else {
-            self.endpoints = endpoints
-            self.traits = Array(repeating: EndpointTraits(), count: endpoints.count)
-            tiers = endpoints.isEmpty ? [] : [Tier(members: endpoints.indices, weights: nil)]
-            isPlain = true
-            return
+        var members = endpoints
+        var known = Array(repeating: EndpointTraits(), count: endpoints.count)
+        if let traits, traits.count == endpoints.count {
+            // A stable sort: equal priorities keep the given order.
+            let order = traits.indices.sorted { (traits[$0].priority, $0) < (traits[$1].priority, $1) }
+            members = order.map { endpoints[$0] }
+            known = order.map { traits[$0] }
         }
-        // A stable sort: equal priorities keep the given order.
-        let order = traits.indices.sorted { (traits[$0].priority, $0) < (traits[$1].priority, $1) }
-        self.endpoints = order.map { endpoints[$0] }
-        let sorted = order.map { traits[$0] }
-        self.traits = sorted
-        var tiers: [Tier] = []
-        var start = 0
-        for end in sorted.indices.dropFirst() + [sorted.count] where start < sorted.count {
-            if end < sorted.count, sorted[end].priority == sorted[start].priority { continue }
-            tiers.append(Tier(members: start..<end, weights: sorted[start..<end].map(\.weight)))
-            start = end
+        self.endpoints = members
+        self.traits = known
+        rules = BalanceRules(settings)
+        everyone = EndpointSet(
+            members: Array(members.indices), endpoints: members, traits: known, settings: settings)
+        let cursors = state.keepCursors(of: Set(subsets))
+        self.subsets = cursors.keys.map { attributes in
+            EndpointSubset(
+                attributes: attributes,
+                set: EndpointSet(
+                    members: known.indices.filter { known[$0].matches(attributes) }, endpoints: members,
+                    traits: known, settings: settings, cursors: cursors[attributes] ?? RotationCursors()))
         }
-        self.tiers = tiers
-        isPlain = tiers.count <= 1 && tiers.allSatisfy(\.rotation.isEmpty)
+        isPlain =
+            rules.isPlain && everyone.tiers.count <= 1
+            && everyone.tiers.allSatisfy { !$0.near.isWeighted && $0.far == nil }
     }
 
     /// What discovery knows about a cluster's name.
@@ -63,33 +76,6 @@ package final class Cluster: Sendable {
         /// where, for example `NXDOMAIN for game-server.local from 127.0.0.1:5353`.
         case failed(String)
     }
-
-    /// The endpoints of one priority.
-    package struct Tier: Sendable {
-        /// Indices into ``Cluster/endpoints``.
-        package let members: Range<Int>
-        /// The order of turns where weights differ; empty where all are alike and the order is that of ``members``.
-        package let rotation: [Int32]
-
-        init(members: Range<Int>, weights: [Int]?) {
-            self.members = members
-            if let weights, let first = weights.first, weights.contains(where: { $0 != first }) {
-                rotation = WeightedRotation.turns(weights: weights).map { Int32(members.lowerBound + $0) }
-            } else {
-                rotation = []
-            }
-        }
-
-        /// How many turns the cursor takes until it begins again.
-        package var turns: Int { rotation.isEmpty ? members.count : rotation.count }
-
-        /// The endpoint of a turn.
-        /// - Parameter cursor: any number.
-        package func index(at cursor: Int) -> Int {
-            let turn = Int(UInt(bitPattern: cursor) % UInt(turns))
-            return rotation.isEmpty ? members.lowerBound + turn : Int(rotation[turn])
-        }
-    }
 }
 
 /// The part of a cluster that is shared by all workers and outlives every snapshot.
@@ -98,6 +84,11 @@ package final class ClusterState: Sendable {
     package let id: Int
     /// One cursor for all workers: n streams over k endpoints differ by at most one.
     package let roundRobinCursor = Atomic<Int>(0)
+    /// The same for streams that leave our zone.
+    let spillCursor = Atomic<Int>(0)
+    /// One pair for each subset that routes name, so that each is split as evenly as the whole. Looked at where
+    /// snapshots are made, never by a pick.
+    private let subsetCursors = Mutex<[[String: String]: RotationCursors]>([:])
     /// Exchanges in flight, retries and hedges that run, and connections that are open or being opened; counted only
     /// where ``CircuitBreakerSettings`` limits them.
     package let activeRequests = Atomic<Int>(0)
@@ -105,6 +96,8 @@ package final class ClusterState: Sendable {
     package let openConnections = Atomic<Int>(0)
     /// Nanoseconds of the monotonic clock when the endpoints are compared next; whoever moves it does it.
     package let nextSweep = Atomic<Int64>(0)
+    /// Held while somebody ejects endpoints, so that the maximum holds for all workers together. Nobody waits for it.
+    package let ejectionGate = Atomic<Bool>(false)
     /// Asks discovery to look again now (nobody is left to send to). Cheap, callable from any thread, may be called
     /// often.
     package let requestRefresh: @Sendable () -> Void
@@ -119,5 +112,13 @@ package final class ClusterState: Sendable {
         self.id = id
         self.requestRefresh = requestRefresh
         self.reportUnreachable = reportUnreachable
+    }
+
+    /// The cursors of subsets, those of an earlier snapshot where it had them; others are forgotten.
+    func keepCursors(of subsets: Set<[String: String]>) -> [[String: String]: RotationCursors] {
+        subsetCursors.withLock { cursors in
+            cursors = Dictionary(uniqueKeysWithValues: subsets.map { ($0, cursors[$0] ?? RotationCursors()) })
+            return cursors
+        }
     }
 }

@@ -14,6 +14,7 @@ struct RelayBench: Sendable {
     let registry: MetricsRegistry
     let port: Int
     private let settings: ClusterSettings
+    private let plan: RoutePlan
     private let state: ClusterState
     private let version = Counter()
     private let unreachable: Reports
@@ -31,7 +32,8 @@ struct RelayBench: Sendable {
     /// Runs `body` with a data plane, then sees to it that nothing is left: no stream, no byte, no connection.
     static func run(
         workers: Int = 1, endpoints: [Endpoint], cluster: ClusterSettings = ClusterSettings(),
-        listener: (inout ListenerSettings) -> Void = { _ in }, _ body: (RelayBench) async throws -> Void
+        route: RouteSettings = RouteSettings(), listener: (inout ListenerSettings) -> Void = { _ in },
+        _ body: (RelayBench) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: workers)
         let registry = MetricsRegistry()
@@ -41,7 +43,7 @@ struct RelayBench: Sendable {
         listener(&settings)
         let bound = try await dataPlane.listen([settings])
         guard case .ip(_, let port)? = bound.first?.address else { return }
-        let bench = RelayBench(dataPlane: dataPlane, registry: registry, port: port, settings: cluster)
+        let bench = RelayBench(dataPlane: dataPlane, registry: registry, port: port, settings: cluster, route: route)
         try await bench.publish(endpoints)
         do {
             try await body(bench)
@@ -53,11 +55,14 @@ struct RelayBench: Sendable {
         await bench.end(group)
     }
 
-    private init(dataPlane: DataPlane, registry: MetricsRegistry, port: Int, settings: ClusterSettings) {
+    private init(
+        dataPlane: DataPlane, registry: MetricsRegistry, port: Int, settings: ClusterSettings, route: RouteSettings
+    ) {
         self.dataPlane = dataPlane
         self.registry = registry
         self.port = port
         self.settings = settings
+        plan = route == RouteSettings() ? .plain : RoutePlan(route)
         let unreachable = Reports()
         self.unreachable = unreachable
         state = ClusterState(
@@ -89,7 +94,9 @@ struct RelayBench: Sendable {
         try await dataPlane.publishAndWait(
             Snapshot(
                 version: version,
-                routes: RouteTable([Route(name: "echo", path: .prefix(Array("/echo.".utf8)), clusterIndex: 0)]),
+                routes: RouteTable([
+                    Route(name: "echo", path: .prefix(Array("/echo.".utf8)), clusterIndex: 0, plan: plan)
+                ]),
                 clusters: [cluster]))
     }
 

@@ -1,0 +1,67 @@
+import Logging
+import Policy
+import Telemetry
+
+/// Looks at a worker's load ten times a second: how late its event loop runs, and how much it has in hand. Tells the
+/// ``Policy/OverloadGuard`` and has the worker refuse what is too much. Confined to its worker's loop.
+final class LoadWatch {
+    /// Holds the watch.
+    private unowned(unsafe) let worker: Worker
+    private var lags = LagWindow()
+    private var timer: WheelTimer?
+    private var dueAt: Int64 = 0
+    private var publishedLag = 0
+    private var loggedAt: Int64?
+
+    private static let interval: Int64 = 100_000_000
+    /// Between two lines of the log about overload, at least.
+    private static let logInterval: Int64 = 10_000_000_000
+
+    init(worker: Worker) {
+        self.worker = worker
+    }
+
+    func start() {
+        let timer = WheelTimer { [unowned self] in look(now: worker.turn.now) }
+        self.timer = timer
+        arm(timer, worker.turn.now)
+    }
+
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    func look(now: Int64) {
+        lags.note(now - dueAt, now: now)
+        let load = OverloadGuard.WorkerLoad(
+            lag: lags.median, streams: worker.counters.read(WorkerMetric.downstreamStreamsActive.rawValue),
+            bufferedBytes: worker.bufferedBytes,
+            taskConnections: worker.pools.reduce(0) {
+                $0 + $1.counters.read(ClusterMetric.connectionsActive.rawValue)
+            })
+        let judgement = worker.overloadGuard.judge(load, of: worker.index)
+        worker.shed(judgement)
+        if let judgement { log(judgement, now) }
+        publishLag()
+        if let timer { arm(timer, now) }
+    }
+
+    private func arm(_ timer: WheelTimer, _ now: Int64) {
+        dueAt = now + Self.interval
+        worker.timers.arm(timer, at: dueAt)
+    }
+
+    /// The first worker writes the gauge for all: it is the highest of them and not their sum.
+    private func publishLag() {
+        guard worker.index == 0 else { return }
+        let lag = Int(worker.overloadGuard.highestLag)
+        worker.count(.eventLoopLag, lag - publishedLag)
+        publishedLag = lag
+    }
+
+    private func log(_ reason: OverloadReason, _ now: Int64) {
+        if let loggedAt, now - loggedAt < Self.logInterval { return }
+        loggedAt = now
+        worker.logger.warning("refusing requests: overloaded", metadata: ["reason": "\(reason.text)"])
+    }
+}
+
+@available(*, unavailable)
+extension LoadWatch: Sendable {}
