@@ -39,6 +39,7 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
     case ejectionsTrial
     case ejectionTrials
     case requestsOverLimit
+    case connectionsOverLimit
     case rateLimited
     case rateLimitedCallers
     case faultsDelayed
@@ -135,7 +136,13 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         case .ejectionTrials:
             .counter("ekiden_ejection_trials_total", "Streams sent to ejected endpoints to see whether they recovered.")
         case .requestsOverLimit:
-            .counter("ekiden_circuit_open_total", "Exchanges refused at a limit of the cluster.")
+            .counter(
+                "ekiden_circuit_open_total", "Exchanges or connections refused at a limit of the cluster.",
+                ["limit": "requests"])
+        case .connectionsOverLimit:
+            .counter(
+                "ekiden_circuit_open_total", "Exchanges or connections refused at a limit of the cluster.",
+                ["limit": "connections"])
         case .rateLimited: rateLimited("route")
         case .rateLimitedCallers: rateLimited("caller")
         case .faultsDelayed: fault("delay")

@@ -57,6 +57,7 @@ struct AdminServerTests {
                 "ekiden_requests_total{cluster=\"users\",grpc_status=\"0\"} 7",
                 "ekiden_endpoints{cluster=\"users\",state=\"ready\"} 1",
                 "ekiden_endpoints{cluster=\"users\",state=\"unreachable\"} 1",
+                "ekiden_endpoints{cluster=\"users\",state=\"ejected\"} 0",
                 "ekiden_dns_answer_age_seconds{cluster=\"users\"} 2.5",
                 "ekiden_discovery_failures_total{cluster=\"users\"} 3",
                 "ekiden_build_info{version=\"1.2.3\"} 1",

@@ -33,6 +33,16 @@ struct ConfigurationEffectiveTests {
         #expect(try EndpointFile.parse(bytes: tasks, file: "tasks.yaml").count == 5)
     }
 
+    @Test("the example of resilience loads and can be read at a glance; its file is not there")
+    func resilienceExample() throws {
+        let loaded = try ConfigurationLoader.load(path: "\(Self.docs)/resilience.yaml", environment: [:]).get()
+        #expect(loaded.warnings.count <= 1)
+        #expect(loaded.warnings.allSatisfy { $0.message.hasPrefix("/etc/ekiden/users.yaml cannot be read now: ") })
+        #expect(try reloaded(loaded.configuration) == loaded.configuration)
+        let bytes = try readFile("\(Self.docs)/resilience.yaml", atMost: 1 << 20)
+        #expect(bytes.count { $0 == UInt8(ascii: "\n") } <= 60)
+    }
+
     @Test("every rule of discovery is printed with its value")
     func printedRules() throws {
         let loaded = try configuration(withCluster("dns: {family: ipv4, empty_after: never}"))
@@ -57,7 +67,23 @@ struct ConfigurationEffectiveTests {
         }
         let full = try ConfigurationLoader.load(bytes: bytes, file: "full.yaml").get().configuration
         #expect(full.listeners.map(\.limits) == [Limits()])
-        #expect(full.clusters.map(\.settings) == [ClusterSettings(), ClusterSettings()])
+        #expect(full.clusters.first?.settings == ClusterSettings())
+        var optional = ClusterSettings()
+        optional.healthCheck = HealthCheckSettings()
+        optional.breakers.adaptive = AdaptiveLimitSettings()
+        optional.zone = ZonePreference(own: "eu-central-1a")
+        #expect(full.clusters.last?.settings == optional)
+        #expect(full.routes.first?.settings == RouteSettings())
+        var extras = RouteSettings()
+        extras.idempotent = .all
+        extras.hedging = HedgingPolicy()
+        extras.rateLimit = RateLimitSettings()
+        extras.rateLimit?.perCaller = CallerRateLimitSettings()
+        extras.fault = FaultPolicy()
+        extras.fault?.header = (name: "x-fault", value: nil)
+        extras.fault?.abort = .grpc(.unavailable)
+        #expect(full.routes.dropFirst().first?.settings == extras)
+        #expect(full.overload == OverloadSettings())
         #expect(full.dns == DNSSettings())
         #expect(full.drain == DrainSettings())
         #expect(full.workers == nil)
@@ -81,21 +107,48 @@ struct ConfigurationEffectiveTests {
         let limits = Mirror(reflecting: Limits()).children.compactMap { $0.label.map(snakeCase) }
         #expect(LimitsSchema.fields.map(\.key) == limits)
         let leaves = ConfigurationSchema.fields.flatMap(\.leaves)
-        let ownKeys = leaves.filter {
-            $0.hasPrefix("clusters.*.") && !$0.contains(".limits.") && !$0.contains(".dns.")
-        }
+        let listener = ListenerSettings(name: "", address: .ip(host: "", port: 0))
+        func count(_ prefix: String) -> Int { leaves.count { $0.hasPrefix(prefix) } }
         // One per setting and per property of the rule, those aside that are sections or the mapping's key.
-        let settings = Mirror(reflecting: ClusterSettings()).children.count { $0.label != "limits" }
+        let sections = [
+            "limits", "dns", "outlier_detection", "health_check", "circuit_breakers", "retry_budget", "zone",
+        ]
+        let ownKeys = count("clusters.*.") - sections.reduce(0) { $0 + count("clusters.*.\($1).") }
+        let settings = properties(ClusterSettings()) - (sections.count - 1)
         let rule = Mirror(reflecting: ClusterRule(name: "", discover: [])).children
-        #expect(ownKeys.count == settings + rule.count { !["name", "answers", "settings"].contains($0.label) })
+        #expect(ownKeys == settings + rule.count { !["name", "answers", "settings"].contains($0.label) })
+        #expect(count("clusters.*.outlier_detection.") == properties(OutlierSettings()))
+        // The probe has six keys.
+        #expect(count("clusters.*.health_check.") == properties(HealthCheckSettings()) - 1 + 6)
+        let breakers = properties(CircuitBreakerSettings()) - 1 + properties(AdaptiveLimitSettings())
+        #expect(count("clusters.*.circuit_breakers.") == breakers)
+        #expect(count("clusters.*.retry_budget.") == properties(RetryBudgetSettings()))
+        #expect(count("clusters.*.zone.") == properties(ZonePreference(own: "")))
+        #expect(count("overload.") == properties(OverloadSettings()))
+        #expect(count("listeners[].") == properties(listener) - 1 + properties(Limits()))
         // The rules for answers are keys of `dns` themselves, and of a cluster's `dns`.
         let rules = Mirror(reflecting: AnswerRules()).children.count
         #expect(Mirror(reflecting: AnswerRuleOverrides()).children.count == rules)
         #expect(leaves.filter { $0.hasPrefix("clusters.*.dns.") }.count == rules)
         let ofNames = Mirror(reflecting: DNSSettings()).children.count { $0.label != "answers" }
         #expect(leaves.filter { $0.hasPrefix("dns.") }.count == ofNames + rules)
-        #expect(leaves.filter { $0.hasPrefix("drain.") }.count == Mirror(reflecting: DrainSettings()).children.count)
+        #expect(count("drain.") == properties(DrainSettings()))
     }
+
+    @Test("every setting of a route has a key")
+    func noRouteSettingWithoutKey() {
+        let leaves = ConfigurationSchema.fields.flatMap(\.leaves)
+        func count(_ prefix: String) -> Int { leaves.count { $0.hasPrefix("routes[].\(prefix)") } }
+        // Three kinds of trigger have one key.
+        #expect(count("retry.") == properties(RetryPolicy()) - 2)
+        #expect(count("hedging.") == properties(HedgingPolicy()))
+        #expect(count("rate_limit.") == properties(RateLimitSettings()) - 1 + properties(CallerRateLimitSettings()))
+        #expect(count("fault.") == properties(FaultPolicy()))
+        let sections = ["retry.", "hedging.", "rate_limit.", "fault."].reduce(0) { $0 + count($1) }
+        #expect(count("") - sections == properties(RouteSettings()) - 4 + properties(RouteRule(cluster: "")) - 1)
+    }
+
+    private func properties(_ value: some Any) -> Int { Mirror(reflecting: value).children.count }
 
     @Test("what is printed loads again to the same")
     func roundTrip() throws {

@@ -28,15 +28,24 @@ struct ConfigurationLoaderTests {
             (
                 "balance: round-robin",
                 """
-                6:14: clusters.users.balance: 'round-robin' is not one of round_robin, least_request (did \
-                you mean 'round_robin'?)
+                6:14: clusters.users.balance: 'round-robin' is not one of round_robin, least_request, peak_ewma, \
+                random, ring_hash, maglev (did you mean 'round_robin'?)
                 """
             ),
             (
                 "balance: [round_robin]",
-                "6:14: clusters.users.balance: expected one of round_robin, least_request, found a list"
+                """
+                6:14: clusters.users.balance: expected one of round_robin, least_request, peak_ewma, random, \
+                ring_hash, maglev, found a list
+                """
             ),
-            ("balance:", "6:13: clusters.users.balance: expected one of round_robin, least_request, found nothing"),
+            (
+                "balance:",
+                """
+                6:13: clusters.users.balance: expected one of round_robin, least_request, peak_ewma, random, \
+                ring_hash, maglev, found nothing
+                """
+            ),
             ("balanse: x", "6:5: unknown key 'balanse' in clusters.users (did you mean 'balance'?)"),
             ("connect_timeout: 5", "6:22: clusters.users.connect_timeout: '5' has no unit (write 5s or 5ms)"),
             (

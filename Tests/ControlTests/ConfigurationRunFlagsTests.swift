@@ -88,7 +88,9 @@ struct ConfigurationRunFlagsTests {
             errors(flags, ["EKIDEN_DNS_SERVER": "ns.local", "EKIDEN_LISTEN": ":1"]) == [
                 "--listen: error: 'x' has no port (write 127.0.0.1:15001, [::1]:15001 or :15001)",
                 "--upstream: error: 'dns://u' has no port (write dns://u:50051)",
-                "--balance: error: 'rr' is not one of round_robin, least_request",
+                """
+                --balance: error: 'rr' is not one of round_robin, least_request, peak_ewma, random, ring_hash, maglev
+                """,
                 "--workers: error: '0' is out of range (from 1 to 1024)",
                 "EKIDEN_DNS_SERVER: error: 'ns.local' is not an IP address (names are resolved only in dns:// URLs)",
                 """

@@ -145,7 +145,7 @@ struct ConfigurationSourceTests {
             found.contains(
                 """
                 4:1: unknown key 'x' at the top level (expected workers, admin, listeners, routes, \
-                clusters, dns, drain)
+                clusters, dns, drain, overload)
                 """
             ))
         #expect(found.contains("5:19: duplicate key 'a' (first defined on line 5)"))

@@ -20,6 +20,7 @@ struct FailureTests {
         (.responseHeadersTooLarge, 8, 502, "-"),
         (.methodRefused, 12, 405, "-"),
         (.draining, 14, 503, "-"),
+        (.faultInjected, 14, 503, "FI"),
     ]
 
     @Test("every kind has its gRPC status, HTTP status and flag", arguments: table)

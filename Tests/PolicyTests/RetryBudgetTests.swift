@@ -126,7 +126,7 @@ struct RetryDecisionTests {
         ]
     )
     func pushback(text: String, expected: RetryPushback) {
-        let parsed = Array(text.utf8).withUnsafeBufferPointer { RetryPushback($0) }
+        let parsed = RetryPushback(text.utf8)
         #expect(parsed == expected)
     }
 }

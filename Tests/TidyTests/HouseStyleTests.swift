@@ -8,7 +8,6 @@ struct HouseStyleTests {
     private static let linesMax = 500
     /// Files that may be longer, and why.
     private static let longFiles: [(path: String, reason: String)] = [
-        ("Sources/DataPlane/Exchange/Exchange.swift", "one state machine: what an exchange may do in which state")
     ]
 
     @Test("a file has one reason to exist and at most five hundred lines; exceptions are needed and explained")

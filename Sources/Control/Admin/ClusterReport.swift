@@ -28,6 +28,8 @@ enum ClusterReport {
             "state": .string(EndpointState(of: endpoint).rawValue),
             "health": .string(endpoint.health.current.word),
             "ejected": .bool(endpoint.outlier.isEjected),
+            "ejections_total": .integer(endpoint.outlier.ejectionsTotal),
+            "failures_in_row": .integer(endpoint.outlier.failuresInRow),
             "active_streams": .integer(endpoint.activeStreams.load(ordering: .relaxed)),
             "streams_total": .integer(endpoint.streamsTotal.load(ordering: .relaxed)),
             "failures_total": .integer(endpoint.failuresTotal.load(ordering: .relaxed)),

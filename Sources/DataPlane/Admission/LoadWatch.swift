@@ -9,7 +9,8 @@ final class LoadWatch {
     private unowned(unsafe) let worker: Worker
     private var lags = LagWindow()
     private var timer: WheelTimer?
-    private var dueAt: Int64 = 0
+    /// When the next look is due.
+    private var dueAt: Int64
     private var publishedLag = 0
     private var loggedAt: Int64?
 
@@ -19,12 +20,13 @@ final class LoadWatch {
 
     init(worker: Worker) {
         self.worker = worker
+        dueAt = worker.turn.now
     }
 
+    /// Takes the first look, and all others when they are due.
     func start() {
-        let timer = WheelTimer { [unowned self] in look(now: worker.turn.now) }
-        self.timer = timer
-        arm(timer, worker.turn.now)
+        timer = WheelTimer { [unowned self] in look(now: worker.turn.now) }
+        look(now: worker.turn.now)
     }
 
     /// - Parameter now: nanoseconds of the monotonic clock.
@@ -40,12 +42,8 @@ final class LoadWatch {
         worker.shed(judgement)
         if let judgement { log(judgement, now) }
         publishLag()
-        if let timer { arm(timer, now) }
-    }
-
-    private func arm(_ timer: WheelTimer, _ now: Int64) {
         dueAt = now + Self.interval
-        worker.timers.arm(timer, at: dueAt)
+        if let timer { worker.timers.arm(timer, at: dueAt) }
     }
 
     /// The first worker writes the gauge for all: it is the highest of them and not their sum.

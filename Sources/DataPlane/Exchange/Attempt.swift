@@ -39,8 +39,8 @@ final class Attempt {
     private(set) var sentBytes = 0
     /// Whether the stream tells if an ejected endpoint has recovered.
     private var isTrial = false
-    /// Whether it counts as a retry or a hedge at its cluster.
-    var isExtra = false
+    /// Of a retry or a hedge: its place among those that run on the cluster.
+    var place: CircuitPlace?
     private var isConcluded = false
     /// Nanoseconds of the monotonic clock.
     private var startedAt: Int64 = 0
@@ -161,6 +161,7 @@ final class Attempt {
             task?.stream.with { session.creditStream($0, count) }
             return
         }
+        if isTrial { passTrial() }
     }
 
     func receiveEnd(trailers: HeaderBlock?) {
@@ -218,13 +219,21 @@ final class Attempt {
         pool.judge(result, latency: latency, of: endpoint, isTrial: isTrial)
     }
 
+    /// A message is what an ejected endpoint has to bring; how a long stream ends is another matter.
+    private func passTrial() {
+        guard let endpoint, let pool = exchange.pool else { return }
+        isTrial = false
+        pool.judge(.grpc(GRPCStatus.ok.rawValue), latency: nil, of: endpoint, isTrial: true)
+    }
+
     /// Nanoseconds that it has been running.
     func age(now: Int64) -> Int64 { now - startedAt }
 
     /// Makes it as new.
     func clear(in pool: ClusterPool?) {
         conclude(.abandoned, in: pool)
-        if isExtra { pool?.noteExtra(-1) }
+        if let place { pool?.retryEnded(place) }
+        place = nil
         dropHeldHead()
         cancelTimer()
         ticket?.cancel()
@@ -238,7 +247,6 @@ final class Attempt {
         endpoint = nil
         sentBytes = 0
         isTrial = false
-        isExtra = false
         isConcluded = false
         latency = nil
     }
@@ -255,6 +263,6 @@ enum UpstreamClosing {
     /// The task reset the stream.
     case reset(ErrorCode)
     /// Anything else: the connection was lost, the response was malformed. The message goes on after the endpoint's
-    /// name.
-    case failed(Failure)
+    /// name. Of the streams that one incident ends one `counts` against the endpoint.
+    case failed(Failure, counts: Bool)
 }

@@ -37,17 +37,70 @@ extension Exchange {
         let pool = worker.pools[route.clusterIndex]
         self.pool = pool
         plan = route.plan
+        let refusal =
+            Admission.refusal(
+                plan: plan, pool: pool, request: request, connection: connection, worker: worker, now: now)
+            ?? pool.refusal(of: self, now: now)
+        if let refusal {
+            reply(refusal)
+            return false
+        }
         pool.noteRequest(now: now)
         if requestHasBody { requestBody.holdForReplay(limit: pool.cluster.settings.replayBufferBytes) }
         setDeadline(request, pool)
-        if plan !== RoutePlan.plain { applyPlan(request, path, now) }
+        switch pool.cluster.settings.balance {
+        case .ringHash, .maglev: hashKey = key(pool.cluster.settings.hashKey, request, connection)
+        case .roundRobin, .leastRequest, .peakEWMA, .random: break
+        }
+        let goesOn = plan === RoutePlan.plain || applyPlan(request, path, pool, now)
         RequestRewrite.apply(to: request, isGRPC: isGRPC, connection: connection)
-        return true
+        return goesOn
     }
 
-    private func applyPlan(_ request: HeaderBlock, _ path: UnsafeBufferPointer<UInt8>, _ now: Int64) {
+    private func key(
+        _ source: HashKeySource, _ request: HeaderBlock, _ connection: DownstreamConnection
+    ) -> UInt64? {
+        switch source {
+        case .header(let name):
+            return request.value(named: name).map { Balancer.hashKey($0) }
+        case .peer:
+            let address = connection.peerAddress
+            return address.isEmpty ? nil : Balancer.hashKey(address.utf8)
+        }
+    }
+
+    /// - Returns: whether an attempt should follow now.
+    private func applyPlan(
+        _ request: HeaderBlock, _ path: UnsafeBufferPointer<UInt8>, _ pool: ClusterPool, _ now: Int64
+    ) -> Bool {
         isIdempotent = plan.isIdempotent(path.span)
         if let patience = plan.settings.idleTimeout { armIdleTimer(patience, now: now) }
+        guard let fault = plan.settings.fault else { return true }
+        let decision = fault.decide(isMatched: request.matches(fault), random: &worker.random)
+        if decision.abort != nil { pool.count(.faultsAborted) }
+        if let delay = decision.delay {
+            pool.count(.faultsDelayed)
+            pendingAbort = decision.abort
+            armPace(at: now + delay)
+            return false
+        }
+        guard let abort = decision.abort else { return true }
+        self.abort(abort)
+        return false
+    }
+
+    /// Answers as the route's fault says.
+    func abort(_ fault: FaultPolicy.Abort) {
+        let route = "cluster \(pool?.cluster.name ?? "-")"
+        fail(Failure(.faultInjected, "a fault put in on purpose by the route (\(route))", fault: fault))
+    }
+
+    /// What was taken of the cluster's limits goes back.
+    func giveBackPlaces(_ pool: ClusterPool) {
+        if let place { pool.exchangeEnded(place) }
+        if let retryPlace { pool.retryEnded(retryPlace) }
+        place = nil
+        retryPlace = nil
     }
 
     // MARK: Deadlines

@@ -70,6 +70,7 @@ extension Exchange {
         self.outcome = outcome
         cancelTimers()
         guard let pool else { return }
+        giveBackPlaces(pool)
         switch outcome {
         case .grpc(let code):
             pool.counters.add(ClusterMetric.cell(grpcStatus: code))
@@ -81,8 +82,8 @@ extension Exchange {
             pool.counters.add(ClusterMetric.cell(localReply: failure.kind))
             pool.counters.add(
                 isGRPC
-                    ? ClusterMetric.cell(grpcStatus: failure.kind.grpcStatus.rawValue)
-                    : ClusterMetric.cell(httpStatus: failure.kind.httpStatus))
+                    ? ClusterMetric.cell(grpcStatus: failure.grpcStatus.rawValue)
+                    : ClusterMetric.cell(httpStatus: failure.httpStatus))
         case .cancelled:
             pool.count(.cancelledByCaller)
             if isGRPC { pool.counters.add(ClusterMetric.cell(grpcStatus: GRPCStatus.cancelled.rawValue)) }

@@ -30,6 +30,7 @@ extension Exchange {
             guard caller.connection.with({ admit($0, now: now) }) else { return }
         }
         guard state == .attempting, let pool else { return }
+        if let pendingAbort { return abort(pendingAbort) }
         if hasHopefulAttempt {
             hedge(pool, now: now)
         } else {
@@ -44,9 +45,9 @@ extension Exchange {
         let attempt = takeAttempt()
         attempt.begin(now: now, copies: copies)
         if isExtra {
-            attempt.isExtra = true
+            attempt.place = retryPlace
+            retryPlace = nil
             extraAttempts += 1
-            pool.noteExtra(1)
         }
         if let request = attempt.request { describe(request, now: now) }
         if let perTry = plan.settings.perTryTimeout { attempt.armTimer(at: now + perTry.nanoseconds) }
@@ -54,18 +55,29 @@ extension Exchange {
             pool.waitForEndpoint(attempt)
             return
         }
-        let pick = Balancer.pick(
-            in: pool.cluster, tried: tried, key: hashKey, subset: plan.settings.subset, now: now,
-            random: &worker.random)
-        guard let pick else {
+        guard let pick = pick(pool, mayRepeat: isExtra || refusedAttempts > 0, now: now) else {
             release(attempt)
             if hasHopefulAttempt { return }
-            fail(lastFailure ?? Failure(.noEndpoint, "no endpoint of cluster \(pool.cluster.name) is left to try"))
+            fail(lastFailure ?? Balancer.whyNone(in: pool.cluster, tried: tried, subset: plan.settings.subset))
             return
         }
         if let probe = pick.probe { pool.probe(probe) }
         if let hedging = plan.settings.hedging { armHedge(hedging, now: now) }
         pool.submit(attempt, to: pick)
+    }
+
+    /// An endpoint that was not tried; when all were, any of them if the task's answer was no proof against it.
+    private func pick(_ pool: ClusterPool, mayRepeat: Bool, now: Int64) -> Balancer.Pick? {
+        let first = pick(pool, now: now)
+        guard first == nil, mayRepeat, !tried.isEmpty else { return first }
+        tried.removeAll()
+        return pick(pool, now: now)
+    }
+
+    private func pick(_ pool: ClusterPool, now: Int64) -> Balancer.Pick? {
+        Balancer.pick(
+            in: pool.cluster, tried: tried, key: hashKey, subset: plan.settings.subset, now: now,
+            random: &worker.random)
     }
 
     private func takeAttempt() -> Attempt {
@@ -140,7 +152,9 @@ extension Exchange {
 
     /// What no task has processed is no attempt of the policy's: whoever takes its place is.
     private func discount(_ attempt: Attempt) {
-        guard attempt.isExtra else { return }
+        guard let place = attempt.place else { return }
+        attempt.place = nil
+        retryPlace = place
         extraAttempts -= 1
         nextIsExtra = true
     }
@@ -186,8 +200,8 @@ extension Exchange {
         case .reset(let code):
             attempt.conclude(.reset, in: pool)
             endOrRetry(after: .reset, of: attempt) { passOnReset(code) }
-        case .failed(let failure):
-            attempt.conclude(.lost, in: pool)
+        case .failed(let failure, let counts):
+            attempt.conclude(counts ? .lost : .abandoned, in: pool)
             let failure = Failure(failure.kind, "\(name) \(failure.message) (cluster \(pool?.cluster.name ?? "-"))")
             endOrRetry(after: .lost, of: attempt) { fail(failure) }
         }
@@ -208,7 +222,6 @@ extension Exchange {
         attempt.abandon()
         guard let pool else { return passOnReset(.refusedStream) }
         if refusedAttempts < pool.cluster.settings.maxRefusedAttempts, requestIsHeld, !hasHopefulAttempt {
-            if !pool.cluster.endpoints.contains(where: { !tried.contains($0) }) { tried.removeAll() }
             rewindRequest()
             enqueueOnce()
             pool.count(.replaysRefused)
@@ -240,26 +253,26 @@ extension Exchange {
             pool.count(.retriesStopped)
             return false
         case .retry(let pause):
-            guard pool.takeRetry(now: now) else { return false }
-            if let endpoint = attempt?.endpoint { avoid(endpoint, pool.cluster) }
+            guard takeRetry(pool, now: now) else { return false }
+            if let endpoint = attempt?.endpoint { tried.insert(endpoint) }
             attempt?.abandon()
             rewindRequest()
             pool.count(.retries)
-            nextIsExtra = true
             if pause == 0 { enqueueOnce() } else { armPace(at: now + pause) }
             return true
         }
     }
 
-    /// The next attempt goes to an endpoint that was not tried; when all were, to any other one.
-    private func avoid(_ endpoint: Endpoint, _ cluster: Cluster) {
-        tried.insert(endpoint)
-        if cluster.endpoints.contains(where: { !tried.contains($0) }) { return }
-        tried.removeAll()
-        if cluster.endpoints.count > 1 { tried.insert(endpoint) }
+    /// Pays for a retry or a hedge. The exchange keeps what it got for the next attempt.
+    private func takeRetry(_ pool: ClusterPool, now: Int64) -> Bool {
+        guard let place = pool.takeRetry(now: now) else { return false }
+        if let retryPlace { pool.retryEnded(retryPlace) }
+        retryPlace = place
+        nextIsExtra = true
+        return true
     }
 
-    private func armPace(at time: Int64) {
+    func armPace(at time: Int64) {
         let timer = paceTimer ?? WheelTimer { [unowned self] in enqueueOnce() }
         paceTimer = timer
         worker.timers.arm(timer, at: time)
@@ -293,16 +306,14 @@ extension Exchange {
     private func hedge(_ pool: ClusterPool, now: Int64) {
         guard winner == nil, let hedging = plan.settings.hedging, !hedgingStopped,
             extraAttempts + 1 < hedging.maxAttempts, let request, requestIsHeld, requestBody.isFinished,
-            requestBody.trailers == nil, pool.takeRetry(now: now)
+            requestBody.trailers == nil, takeRetry(pool, now: now)
         else { return }
         for attempt in liveAttempts {
             if let endpoint = attempt.endpoint, !tried.contains(endpoint) { tried.insert(endpoint) }
         }
-        if !pool.cluster.endpoints.contains(where: { !tried.contains($0) }) { tried.removeAll() }
         let copy = worker.blocks.take()
         copy.append(contentsOf: request)
         pool.count(.hedges)
-        nextIsExtra = true
         attempt(pool, now: now, copies: (copy, requestHasBody ? requestBody.copyWhole() : nil))
     }
 
@@ -325,12 +336,11 @@ extension Exchange {
         guard othersRun || mayFollow else { return false }
         if !othersRun {
             // The next one takes the place of the last: it is no copy beside another, but paid for like one.
-            guard pool.takeRetry(now: now) else { return false }
+            guard takeRetry(pool, now: now) else { return false }
             pool.count(.hedges)
-            nextIsExtra = true
             rewindRequest()
         }
-        if let endpoint = attempt?.endpoint { avoid(endpoint, pool.cluster) }
+        if let endpoint = attempt?.endpoint { tried.insert(endpoint) }
         attempt?.abandon()
         if mayFollow { armPace(at: next) }
         return true

@@ -51,8 +51,11 @@ final class Exchange {
     var hashKey: UInt64?
     /// Whether the call may run twice.
     var isIdempotent = false
-    /// Whether a place among the cluster's requests was taken.
-    var holdsPlace = false
+    /// What was taken of the cluster's limits: for the exchange, and for its next retry or hedge.
+    var place: CircuitPlace?
+    var retryPlace: CircuitPlace?
+    /// What a fault on purpose answers when its delay is over.
+    var pendingAbort: FaultPolicy.Abort?
 
     // Attempts.
     /// The only attempt of nearly every exchange.
@@ -318,6 +321,7 @@ final class Exchange {
         pool = nil
         hashKey = nil
         isIdempotent = false
+        pendingAbort = nil
         winner = nil
         tried.removeAll()
         unsentAttempts = 0

@@ -18,7 +18,7 @@ enum LocalReply {
         }
         let body = ByteBuffer(
             string: "{\"error\":\"\(failure.kind.reason)\",\"message\":\(JSONText.quoted(failure.message))}\n")
-        headers.append(":status", String(failure.kind.httpStatus).utf8)
+        headers.append(":status", String(failure.httpStatus).utf8)
         headers.append("content-type", literal: "application/json")
         headers.append("content-length", String(body.readableBytes).utf8)
         headers.append("x-ekiden-reason", failure.kind.reason.utf8)
@@ -30,7 +30,7 @@ enum LocalReply {
     }
 
     static func writeTrailers(_ failure: Failure, to trailers: HeaderBlock) {
-        trailers.append("grpc-status", String(failure.kind.grpcStatus.rawValue).utf8)
+        trailers.append("grpc-status", String(failure.grpcStatus.rawValue).utf8)
         trailers.append("grpc-message", PercentEncoding.encode(failure.message, limit: messageMax))
         trailers.append("x-ekiden-reason", failure.kind.reason.utf8)
         if let pushback = failure.pushback {

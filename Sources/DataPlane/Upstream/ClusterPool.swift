@@ -1,6 +1,4 @@
-import Logging
 import Policy
-import Synchronization
 import Telemetry
 
 /// One worker's connections to a cluster: a pool per endpoint, and the streams that wait for the first endpoint.
@@ -16,14 +14,19 @@ final class ClusterPool {
     private var noEndpointTimer: WheelTimer?
     /// Streams of this worker that wait for a slot on any endpoint, or for an endpoint.
     private(set) var pendingCount = 0
-    private var budget: RetryBudget
-    private var sweepTimer: WheelTimer?
+    var budget: RetryBudget
+    /// Follows the cluster's latency, where the cluster asks for it.
+    var adaptive: AdaptiveLimit?
+    /// Exchanges of this worker in flight; counted only where ``adaptive`` asks.
+    var exchangesInFlight = 0
+    var sweepTimer: WheelTimer?
 
     init(cluster: Cluster, worker: Worker) {
         self.worker = worker
         self.cluster = cluster
         counters = worker.registry.makeClusterBlock(cluster: cluster.name)
         budget = RetryBudget(cluster.settings.retryBudget, workers: worker.workerCount)
+        adaptive = makeAdaptiveLimit()
         endpoints = cluster.endpoints.map { EndpointPool(endpoint: $0, cluster: self, worker: worker) }
         armSweep()
     }
@@ -40,7 +43,9 @@ final class ClusterPool {
         if cluster.settings.retryBudget != self.cluster.settings.retryBudget {
             budget = RetryBudget(cluster.settings.retryBudget, workers: worker.workerCount)
         }
+        let hasNewLimit = cluster.settings.breakers.adaptive != self.cluster.settings.breakers.adaptive
         self.cluster = cluster
+        if hasNewLimit { adaptive = makeAdaptiveLimit() }
         armSweep()
         var old: [ObjectIdentifier: EndpointPool] = [:]
         for pool in endpoints { old[ObjectIdentifier(pool.endpoint)] = pool }
@@ -120,85 +125,6 @@ final class ClusterPool {
     func notePending(_ change: Int) {
         pendingCount += change
         count(.pendingStreams, change)
-    }
-
-    // MARK: Retries
-
-    /// Counts an exchange, of which the retry budget is a share.
-    @inline(__always)
-    func noteRequest(now: Int64) {
-        budget.noteRequest(now: now)
-    }
-
-    /// Takes a retry, or a hedge, out of the budget.
-    func takeRetry(now: Int64) -> Bool {
-        if let most = cluster.settings.breakers.maxRetries,
-            cluster.state.activeRetries.load(ordering: .relaxed) >= most
-        {
-            count(.retriesOverLimit)
-            return false
-        }
-        if budget.take(now: now) { return true }
-        count(.retriesOverBudget)
-        return false
-    }
-
-    /// Retries and hedges that run.
-    func noteExtra(_ change: Int) {
-        cluster.state.activeRetries.add(change, ordering: .relaxed)
-    }
-
-    // MARK: Outliers
-
-    /// Has the endpoint judged by how an attempt ended.
-    /// - Parameter latency: nanoseconds from the attempt's start to the response's head; nil without one.
-    func judge(_ result: AttemptResult, latency: Int64?, of endpoint: Endpoint, isTrial: Bool) {
-        switch result {
-        case .reset, .lost, .connectFailure, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)
-        case .grpc, .http, .abandoned: break
-        }
-        let now = worker.turn.now
-        if let latency, cluster.settings.balance == .peakEWMA { endpoint.latency.note(latency, now: now) }
-        if let ejection = OutlierDetector.note(result, latency: latency, of: endpoint, in: cluster, now: now) {
-            report(ejection)
-        }
-        if isTrial, result == .abandoned || result == .refused { endpoint.outlier.releaseTrial() }
-    }
-
-    /// Each worker looks once per interval; the first of them compares the endpoints.
-    private func armSweep() {
-        guard cluster.settings.outlier.isEnabled else {
-            if let sweepTimer { worker.timers.cancel(sweepTimer) }
-            return
-        }
-        let timer = sweepTimer ?? WheelTimer { [unowned self] in sweep() }
-        sweepTimer = timer
-        if !timer.isArmed { armSweep(timer) }
-    }
-
-    private func armSweep(_ timer: WheelTimer) {
-        worker.timers.arm(timer, at: worker.turn.now + cluster.settings.outlier.interval.nanoseconds)
-    }
-
-    private func sweep() {
-        for ejection in OutlierDetector.sweep(cluster, now: worker.turn.now) { report(ejection) }
-        if let sweepTimer { armSweep(sweepTimer) }
-    }
-
-    private func report(_ ejection: Ejection) {
-        switch ejection.reason {
-        case .consecutiveFailures: count(.ejectionsConsecutive)
-        case .successRate: count(.ejectionsSuccessRate)
-        case .failureShare: count(.ejectionsFailureShare)
-        case .latency: count(.ejectionsLatency)
-        case .trial: count(.ejectionsTrial)
-        }
-        worker.logger.warning(
-            "endpoint ejected",
-            metadata: [
-                "cluster": "\(cluster.name)", "endpoint": "\(ejection.endpoint.name)",
-                "reason": "\(ejection.reason.rawValue)", "for": "\(ejection.lasts)",
-            ])
     }
 
     private var noEndpoint: Failure {

@@ -60,9 +60,19 @@ final class EndpointPool {
     }
 
     private func open(asProbe isProbe: Bool = false) {
-        let connection = UpstreamConnection(endpoint: endpoint, pool: self, isProbe: isProbe)
+        guard let place = CircuitBreaker.admitConnection(to: cluster.cluster) else { return noConnectionLeft() }
+        let connection = UpstreamConnection(endpoint: endpoint, pool: self, place: place, isProbe: isProbe)
         connections.append(connection)
         connection.connect()
+    }
+
+    /// The cluster has as many connections as it may: what cannot wait for one of this endpoint goes elsewhere.
+    private func noConnectionLeft() {
+        cluster.count(.connectionsOverLimit)
+        if connections.contains(where: \.isUsable) { return }
+        let failure = Failure(
+            .circuitOpen, "cluster \(cluster.cluster.name) has as many connections open as it may")
+        while let attempt = waiting.pop() { attempt.unsent(failure, endpoint: endpoint) }
     }
 
     /// Tries an endpoint that could not be reached by a connection without streams, unless another worker does. What
@@ -182,6 +192,7 @@ final class EndpointPool {
 
     /// A connection is closed; nothing refers to it any more.
     func remove(_ connection: UpstreamConnection) {
+        CircuitBreaker.connectionEnded(connection.place, of: cluster.cluster.state)
         connections.removeAll { $0 === connection }
     }
 

@@ -71,7 +71,7 @@ extension UpstreamConnection: SessionDelegate {
     private func closing(of stream: Stream, _ code: ErrorCode) -> UpstreamClosing {
         if stream.remoteEnded { return .completed }
         if let loss {
-            return stream.headersSent ? .failed(loss) : .unsent(connectFailure(loss))
+            return stream.headersSent ? .failed(loss, counts: countLoss()) : .unsent(connectFailure(loss))
         }
         if stream.resetByUs { return .completed }
         let refusal = Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) refused the stream")
@@ -84,7 +84,7 @@ extension UpstreamConnection: SessionDelegate {
         }
         if !stream.headersSent { return .unsent(refusal) }
         if code == .noError { return .completed }
-        return .failed(Failure(.upstreamProtocolError, "sent a malformed response (\(code))"))
+        return .failed(Failure(.upstreamProtocolError, "sent a malformed response (\(code))"), counts: true)
     }
 
     func sessionDidReceiveSettings(_ session: Session) {

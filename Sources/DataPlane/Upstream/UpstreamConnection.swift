@@ -26,6 +26,8 @@ final class UpstreamConnection {
 
     let endpoint: Endpoint
     let isProbe: Bool
+    /// Among the connections of its cluster.
+    let place: CircuitPlace
     /// Held, also when the endpoint has left the set: what runs on the connection ends in its pool.
     /// ``EndpointPool/remove(_:)`` undoes the cycle.
     let pool: EndpointPool
@@ -40,6 +42,7 @@ final class UpstreamConnection {
     private var session: Session? { held?.session }
     /// Why the streams that are still open get no answer; set before they are swept.
     private(set) var loss: Failure?
+    private var isLossCounted = false
 
     /// Nil until the connection is made.
     private(set) var watchdog: WheelTimer?
@@ -54,7 +57,8 @@ final class UpstreamConnection {
 
     /// - Parameter isProbe: whether it is the one try of an unreachable endpoint, claimed with
     ///   ``Policy/Endpoint/claimProbe(now:lease:)``.
-    init(endpoint: Endpoint, pool: EndpointPool, isProbe: Bool = false) {
+    init(endpoint: Endpoint, pool: EndpointPool, place: CircuitPlace, isProbe: Bool = false) {
+        self.place = place
         self.isProbe = isProbe
         self.endpoint = endpoint
         self.pool = pool
@@ -298,6 +302,13 @@ final class UpstreamConnection {
         loss = loss ?? failure
         beginDraining(failure)
         held?.closeNow()
+    }
+
+    /// A connection that is lost is one failure of the task, however many streams ran on it.
+    /// - Returns: whether it is still to be counted.
+    func countLoss() -> Bool {
+        defer { isLossCounted = true }
+        return !isLossCounted
     }
 
     /// Why the connection ended when nobody has said so: the task closed it, or the library did because of what it

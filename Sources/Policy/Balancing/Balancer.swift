@@ -47,7 +47,7 @@ package enum Balancer {
 
     /// The hash of a header's value or of an address, for ``pick(in:tried:key:subset:now:random:)``: the same in every
     /// process, so that proxies side by side agree.
-    package static func hashKey(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+    package static func hashKey(_ bytes: some Sequence<UInt8>) -> UInt64 {
         StableHash.hash(bytes)
     }
 
@@ -57,14 +57,10 @@ package enum Balancer {
         _ cluster: Cluster, _ tried: TriedEndpoints, _ key: UInt64?, _ subset: [String: String], _ now: Int64,
         _ random: inout SplitMix64, _ passedOver: Int?
     ) -> Pick? {
-        var set = cluster.everyone
-        var filter = subset
-        if !subset.isEmpty, let known = cluster.subsets.first(where: { $0.attributes == subset }) {
-            set = known.set
-            filter = [:]
-        }
+        let known = subset.isEmpty ? cluster.everyone : cluster.set(of: subset)
         var search = EndpointSearch(
-            cluster: cluster, set: set, tried: tried, filter: filter, key: key, now: now, random: random)
+            cluster: cluster, set: known ?? cluster.everyone, tried: tried, filter: known == nil ? subset : [:],
+            key: key, now: now, random: random)
         defer { random = search.random }
         return search.run(passedOver: passedOver)
     }

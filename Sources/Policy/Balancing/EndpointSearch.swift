@@ -41,20 +41,24 @@ struct EndpointSearch {
 
     var rules: BalanceRules { cluster.rules }
 
-    /// - Parameter passedOver: an endpoint of the first tier whose turn has been drawn already.
+    /// - Parameter passedOver: an endpoint of the only tier whose turn has been drawn already. It keeps its turn where
+    ///   nobody else is usable; to draw once more in each pick would favour some.
     mutating func run(passedOver: Int?) -> Balancer.Pick? {
-        if let passedOver {
-            if takes(passedOver) { return pick(passedOver) }
-        }
-        for believes in [true, false] {
-            isCredulous = believes
-            for index in set.tiers.indices {
-                (tier, isPanic) = (index, nil)
-                if let index = choose(from: set.tiers[index]) { return pick(index) }
-            }
-        }
+        if let index = sweep(passedOver) { return pick(index) }
+        isCredulous = false
+        if let index = sweep(passedOver) { return pick(index) }
         // Nobody can be reached: whoever tries is the probe.
-        return unreachable().map { Balancer.Pick(index: $0) }
+        return unreachable(from: passedOver ?? nextTurn(isFar: false)).map { Balancer.Pick(index: $0) }
+    }
+
+    /// Looks through the tiers for somebody who fits.
+    private mutating func sweep(_ passedOver: Int?) -> Int? {
+        if let passedOver, takes(passedOver) { return passedOver }
+        for index in set.tiers.indices {
+            (tier, isPanic) = (index, nil)
+            if let index = choose(from: set.tiers[index]) { return index }
+        }
+        return nil
     }
 
     private func pick(_ index: Int) -> Balancer.Pick {
@@ -154,8 +158,7 @@ struct EndpointSearch {
     }
 
     /// Of endpoints that cannot be reached and were not tried: one whose pause is over if there is one, in turn.
-    private func unreachable() -> Int? {
-        let start = nextTurn(isFar: false)
+    private func unreachable(from start: Int) -> Int? {
         var pausing: Int?
         for tier in set.tiers {
             if let index = unreachable(in: tier.near, start, &pausing) { return index }

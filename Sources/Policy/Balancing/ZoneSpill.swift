@@ -5,28 +5,15 @@
 /// more than 1 / b of what they would if all were well.
 ///
 /// To count the usable ones in every pick would cost more the larger the zone is. So a pick draws a witness first, by
-/// the policy's own way. Where it fits the stream stays. Where it does not (that is the share 1 − s of the picks) the
-/// zone is counted, and the stream leaves with probability (1 − s/b) / (1 − s). The product is what leaves: 1 − s/b.
+/// lot, or for a key its endpoint. (Not by turn: turns that follow each other do not fall like lots.) Where it fits the
+/// stream stays. Where it does not (that is the share 1 − s of the picks) the zone is counted, and the stream leaves
+/// with probability (1 − s/b) / (1 − s). The product is what leaves: 1 − s/b.
 extension EndpointSearch {
     /// One of our zone, where somebody fits, or of the others if the stream leaves.
     mutating func drawNear(_ near: EndpointGroup, _ far: EndpointGroup) -> Int {
-        let witness: Int
-        switch rules.policy {
-        case .roundRobin: witness = near.index(at: nextTurn(isFar: false))
-        case .leastRequest, .peakEWMA, .random: witness = near.index(at: random.below(near.turns.count))
-        case .ringHash, .maglev:
-            witness =
-                key.flatMap { near.table.owner(of: $0, attempt: 0) }
-                ?? near.index(at: random.below(near.turns.count))
-        }
-        if takes(witness) {
-            if let trial { return trial }
-            switch rules.policy {
-            case .roundRobin, .random: return isHeldBack(witness, in: near) ? draw(from: near) : witness
-            case .ringHash, .maglev: return witness
-            case .leastRequest, .peakEWMA: return draw(from: near)
-            }
-        }
+        let owner = key.flatMap { near.table.owner(of: $0, attempt: 0) }
+        let witness = owner ?? near.index(at: random.below(near.turns.count))
+        if takes(witness) { return trial ?? owner ?? draw(from: near) }
         if leaves(near), finds(in: far) { return trial ?? draw(from: far, isFar: true) }
         return draw(from: near)
     }

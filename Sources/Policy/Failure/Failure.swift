@@ -6,12 +6,18 @@ package struct Failure: Sendable, Equatable {
     package let message: String
     /// When the caller may come back (`grpc-retry-pushback-ms`, `retry-after`); nil says nothing about it.
     package let pushback: Duration?
+    /// What a fault put in on purpose is to look like; otherwise the kind says it.
+    package let fault: FaultPolicy.Abort?
 
-    package init(_ kind: Kind, _ message: String, pushback: Duration? = nil) {
+    package init(_ kind: Kind, _ message: String, pushback: Duration? = nil, fault: FaultPolicy.Abort? = nil) {
         self.kind = kind
         self.message = message
         self.pushback = pushback
+        self.fault = fault
     }
+
+    package var grpcStatus: GRPCStatus { fault?.grpcStatus ?? kind.grpcStatus }
+    package var httpStatus: Int { fault?.httpStatus ?? kind.httpStatus }
 
     /// The situations of the error table. Status codes are those of gRPC
     /// (grpc.github.io/grpc/core/md_doc_statuscodes.html) that a library may generate; Ekiden never makes up OK,
@@ -32,6 +38,8 @@ package struct Failure: Sendable, Equatable {
         case responseHeadersTooLarge
         case methodRefused
         case draining
+        /// Put in on purpose, by the route's rules.
+        case faultInjected
 
         package var grpcStatus: GRPCStatus {
             switch self {
@@ -39,7 +47,7 @@ package struct Failure: Sendable, Equatable {
             case .deadlineExceeded: .deadlineExceeded
             case .rateLimited, .requestTooLarge, .requestHeadersTooLarge, .responseHeadersTooLarge: .resourceExhausted
             case .noEndpoint, .connectFailure, .connectionLost, .upstreamProtocolError, .circuitOpen, .overload,
-                .draining:
+                .draining, .faultInjected:
                 .unavailable
             }
         }
@@ -52,7 +60,7 @@ package struct Failure: Sendable, Equatable {
             case .rateLimited: 429
             case .requestHeadersTooLarge: 431
             case .connectionLost, .upstreamProtocolError, .responseHeadersTooLarge: 502
-            case .noEndpoint, .connectFailure, .circuitOpen, .overload, .draining: 503
+            case .noEndpoint, .connectFailure, .circuitOpen, .overload, .draining, .faultInjected: 503
             case .deadlineExceeded: 504
             }
         }
@@ -69,6 +77,7 @@ package struct Failure: Sendable, Equatable {
             case .circuitOpen: "UO"
             case .overload: "OM"
             case .rateLimited: "RL"
+            case .faultInjected: "FI"
             case .requestTooLarge, .requestHeadersTooLarge, .responseHeadersTooLarge, .methodRefused, .draining: "-"
             }
         }
@@ -90,6 +99,7 @@ package struct Failure: Sendable, Equatable {
             case .responseHeadersTooLarge: "response_headers_too_large"
             case .methodRefused: "method_refused"
             case .draining: "draining"
+            case .faultInjected: "fault_injected"
             }
         }
     }

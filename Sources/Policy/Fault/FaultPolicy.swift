@@ -13,6 +13,38 @@ package struct FaultPolicy: Sendable, Equatable {
     package enum Abort: Sendable, Equatable {
         case grpc(GRPCStatus)
         case http(Int)
+
+        /// For callers of gRPC. An HTTP status is what gRPC's libraries take it for (gRPC, http-grpc-status-mapping).
+        package var grpcStatus: GRPCStatus {
+            switch self {
+            case .grpc(let status): status
+            case .http(400), .http(431): .internal
+            case .http(401): .unauthenticated
+            case .http(403): .permissionDenied
+            case .http(404): .unimplemented
+            case .http(429), .http(502), .http(503), .http(504): .unavailable
+            case .http: .unknown
+            }
+        }
+
+        /// For other callers.
+        package var httpStatus: Int {
+            switch self {
+            case .http(let status): status
+            case .grpc(.ok): 200
+            case .grpc(.invalidArgument), .grpc(.failedPrecondition), .grpc(.outOfRange): 400
+            case .grpc(.unauthenticated): 401
+            case .grpc(.permissionDenied): 403
+            case .grpc(.notFound): 404
+            case .grpc(.alreadyExists), .grpc(.aborted): 409
+            case .grpc(.resourceExhausted): 429
+            case .grpc(.cancelled): 499
+            case .grpc(.unimplemented): 501
+            case .grpc(.unavailable): 503
+            case .grpc(.deadlineExceeded): 504
+            case .grpc: 500
+            }
+        }
     }
 
     package init() {}

@@ -105,8 +105,9 @@ package enum OutlierDetector {
     /// - Returns: nil when another worker was there.
     private static func alone<Result>(in cluster: Cluster, _ body: () -> Result) -> Result? {
         let gate = cluster.state
-        guard gate.ejectionGate.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing)
-            .exchanged
+        guard
+            gate.ejectionGate.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing)
+                .exchanged
         else { return nil }
         defer { gate.ejectionGate.store(false, ordering: .releasing) }
         return body()

@@ -40,14 +40,14 @@ package struct OutlierSettings: Sendable, Equatable {
         return length - length / 10
     }
 
-    /// How many of so many endpoints may be ejected together: the share, but one at least and of up to three at most,
-    /// and nobody who is alone.
+    /// How many of so many endpoints may be ejected together: the share, but one at least, of up to three one at most,
+    /// and never all.
     func ejectedMax(of count: Int) -> Int {
         if count < 2 { return 0 }
         if count <= 3 { return 1 }
         // 0.29 of a hundred is twenty-nine, which binary fractions miss by a little.
         let share = Double(count) * min(max(maxEjectedShare, 0), 1) + 1e-9
-        return max(Int(share.rounded(.down)), 1)
+        return min(max(Int(share.rounded(.down)), 1), count - 1)
     }
 
     // MARK: Length of ejections

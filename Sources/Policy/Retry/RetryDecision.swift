@@ -17,7 +17,7 @@ package enum RetryPushback: Sendable, Equatable {
     /// Never: a negative number, or none.
     case never
 
-    package init(_ text: UnsafeBufferPointer<UInt8>) {
+    package init(_ text: some Collection<UInt8>) {
         var milliseconds: Int64 = 0
         guard !text.isEmpty, text.count <= 9 else {
             self = .never

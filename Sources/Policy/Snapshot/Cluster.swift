@@ -66,6 +66,11 @@ package final class Cluster: Sendable {
             && everyone.tiers.allSatisfy { !$0.near.isWeighted && $0.far == nil }
     }
 
+    /// The endpoints with these attributes; nil where no route was known to name them.
+    func set(of subset: [String: String]) -> EndpointSet? {
+        subsets.first { $0.attributes == subset }?.set
+    }
+
     /// What discovery knows about a cluster's name.
     package enum Resolution: Sendable, Equatable {
         /// No answer yet.

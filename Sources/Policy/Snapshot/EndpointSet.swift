@@ -29,7 +29,7 @@ package final class EndpointSet: Sendable {
 }
 
 /// The endpoints of one priority.
-package struct EndpointTier: Sendable {
+package final class EndpointTier: Sendable {
     /// Those that are preferred: of our zone, or all where there is no choice.
     package let near: EndpointGroup
     /// The other zones'; nil where there is no choice.
@@ -55,7 +55,7 @@ package struct EndpointTier: Sendable {
 }
 
 /// Endpoints among which one draw decides.
-package struct EndpointGroup: Sendable {
+package final class EndpointGroup: Sendable {
     /// Indices into ``Cluster/endpoints``; never empty.
     package let members: [Int32]
     /// The order of turns: each member as often as its weight says. The members themselves where all weigh the same.

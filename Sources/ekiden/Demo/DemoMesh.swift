@@ -35,7 +35,7 @@ struct DemoMesh: Sendable {
         let dataPlane = try await DataPlane(group: workers, registry: registry, logger: logger)
         let membership = Mutex<Set<EndpointAddress>>([])
         let directory = ClusterDirectory(
-            configuration: configuration, compileRoutes: Proxy.compileRoutes, logger: logger,
+            configuration: configuration, compileRoutes: RouteCompilation().compile, logger: logger,
             publish: { snapshot in
                 dataPlane.publish(snapshot)
                 let now = Set(snapshot.clusters.flatMap { $0.endpoints.map(\.address) })

@@ -17,6 +17,9 @@ struct Proxy {
 
     /// How long the start waits for the first answers of discovery before it goes on without them.
     private static let firstResolutionPatience: Duration = .seconds(3)
+    /// And after that for the first health checks, and how often it looks for them.
+    private static let firstCheckPatience: Duration = .seconds(3)
+    private static let firstCheckPoll: Duration = .milliseconds(20)
     /// How often the drain looks whether the last connection is gone.
     private static let drainPoll: Duration = .milliseconds(50)
     /// What is kept of `drain.timeout` to end the streams that are left with a word, at most.
@@ -46,10 +49,16 @@ struct Proxy {
         let bufferLimit = configuration.listeners.map(\.limits.maxBufferedBytesPerProcess).min()
         let dataPlane = try await DataPlane(
             group: group, registry: registry, logger: logger,
-            bufferLimit: bufferLimit ?? Limits().maxBufferedBytesPerProcess)
+            bufferLimit: bufferLimit ?? Limits().maxBufferedBytesPerProcess,
+            overload: configuration.overload)
+        let health = HealthChecks(logger: logger)
+        let routes = RouteCompilation()
         let directory = ClusterDirectory(
-            configuration: configuration, compileRoutes: Self.compileRoutes, logger: logger,
-            publish: { dataPlane.publish($0) })
+            configuration: configuration, compileRoutes: routes.compile, logger: logger,
+            publish: {
+                dataPlane.publish($0)
+                health.follow($0)
+            })
 
         // Signals are trapped before anything listens: none is lost to its default action.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sigquit, .sighup)
@@ -62,8 +71,12 @@ struct Proxy {
                     try await directory.run()
                     return nil
                 }
+                tasks.addTask {
+                    try await health.run()
+                    return nil
+                }
                 if let settings = configuration.admin {
-                    let admin = makeAdmin(settings, directory, registry, lifecycle)
+                    let admin = makeAdmin(settings, directory, registry, health, lifecycle)
                     tasks.addTask {
                         try await admin.run()
                         return nil
@@ -104,7 +117,7 @@ struct Proxy {
 
     /// The admin server, on a loop of its own: it answers also when the workers are busy.
     private func makeAdmin(
-        _ settings: AdminSettings, _ directory: ClusterDirectory, _ registry: MetricsRegistry,
+        _ settings: AdminSettings, _ directory: ClusterDirectory, _ registry: MetricsRegistry, _ health: HealthChecks,
         _ lifecycle: ProxyLifecycle
     ) -> AdminServer {
         let source = AdminSource(
@@ -116,14 +129,9 @@ struct Proxy {
             },
             clusters: { await directory.status() },
             timeline: { await directory.timeline(of: $0) },
-            families: { lifecycle.families })
+            families: { lifecycle.families + health.families })
         return AdminServer(
             settings: settings, source: source, group: MultiThreadedEventLoopGroup(numberOfThreads: 1), logger: logger)
-    }
-
-    @Sendable
-    static func compileRoutes(_ configuration: Configuration) -> RouteTable {
-        RouteCompiler.compile(configuration.routes, clusters: configuration.clusters.map(\.name))
     }
 
     private func listen(_ dataPlane: DataPlane, _ settings: [ListenerSettings]) async throws {
@@ -134,11 +142,25 @@ struct Proxy {
 
     private func announceReady(_ directory: ClusterDirectory) async {
         _ = await directory.waitForFirstResolution(timeout: Self.firstResolutionPatience)
+        await waitForFirstChecks(directory)
         let waiting = await directory.status().filter { $0.endpoints.isEmpty }.map(\.name)
         if waiting.isEmpty {
             logger.info("ready")
         } else {
             logger.warning("not ready: no endpoint yet of \(waiting.joined(separator: ", ")); going on")
+        }
+    }
+
+    /// Waits until each cluster has an endpoint that was checked, or needs none.
+    private func waitForFirstChecks(_ directory: ClusterDirectory) async {
+        let clock = ContinuousClock()
+        let deadline = clock.now + Self.firstCheckPatience
+        while clock.now < deadline, !Task.isCancelled {
+            let isWaiting = await directory.status().contains { cluster in
+                !cluster.endpoints.isEmpty && cluster.endpoints.allSatisfy { $0.health.current == .pending }
+            }
+            guard isWaiting else { return }
+            try? await clock.sleep(for: Self.firstCheckPoll)
         }
     }
 
@@ -196,6 +218,9 @@ struct Proxy {
                 return
             }
             if next.admin != current.admin { logger.warning("reload: a change of `admin` takes a restart") }
+            if next.overload != current.overload {
+                logger.warning("reload: a change of `overload` takes a restart")
+            }
             if next.workers != current.workers { logger.warning("reload: a change of `workers` takes a restart") }
             await directory.apply(next)
             lifecycle.configuration = next

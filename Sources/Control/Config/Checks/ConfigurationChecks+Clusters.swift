@@ -64,12 +64,14 @@ extension ConfigurationChecks {
 }
 
 extension RouteRule {
-    fileprivate var wantsRepeats: Bool { settings.hedging != nil || !settings.retry.triggers.isEmpty }
+    /// Whether any of its calls is repeated on purpose.
+    fileprivate var wantsRepeats: Bool {
+        settings.hedging != nil || settings.mayRepeat || !settings.retry.triggers.isEmpty
+    }
 }
 
 extension GRPCStatus {
-    /// Whether servers say it mostly of what the caller did (gRPC's own list of what a library never makes up, gRFC
-    /// A54).
+    /// Whether servers say it mostly of what the caller asked or did.
     fileprivate var isOftenTheCallersFault: Bool {
         switch self {
         case .ok, .cancelled, .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition,

@@ -15,7 +15,8 @@ extension ConfigurationChecks {
         checkOrder(retry.backoffBase, "\(place).retry.backoff", retry.backoffMax, "\(place).retry.backoff_max")
         guard isRead("\(place).retry", "\(place).retry.on") else { return }
         if !retry.isUsed {
-            if retry != RetryPolicy() {
+            // What fails without a status is retried where calls may run twice.
+            if retry != RetryPolicy(), !route.settings.mayRepeat, isRead("\(place).idempotent") {
                 let hint = "add 'on: [unavailable]'"
                 warn("\(place).retry", "\(place).retry has no 'on', so nothing is retried", hint: hint)
             }
@@ -24,10 +25,6 @@ extension ConfigurationChecks {
         if retry.maxAttempts == 1, isRead("\(place).retry.attempts") {
             let hint = "the first attempt counts too"
             warn("\(place).retry.attempts", "\(place).retry.attempts: with 1 nothing is retried", hint: hint)
-        }
-        if retry.conditions.contains(.lost), !route.settings.mayRepeat, isRead("\(place).idempotent") {
-            let message = "\(place).retry.on has 'lost', which repeats calls that may have run"
-            report("\(place).retry.on", message, hint: "say which may run twice: 'idempotent: [Get]'")
         }
         if retry.conditions.contains(.timeout), route.settings.perTryTimeout == nil,
             isRead("\(place).per_try_timeout")
@@ -124,5 +121,5 @@ extension RetryPolicy {
 
 extension RouteSettings {
     /// Whether there are calls that may run twice.
-    fileprivate var mayRepeat: Bool { idempotent != .none && idempotent != .methods([]) }
+    var mayRepeat: Bool { idempotent != .none && idempotent != .methods([]) }
 }

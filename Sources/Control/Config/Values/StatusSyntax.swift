@@ -62,7 +62,7 @@ enum RetryTrigger: Hashable, Sendable {
 
     /// In the order in which they are written.
     static let conditions: [(word: String, condition: RetryConditions)] = [
-        ("connect_failure", .connectFailure), ("reset", .reset), ("timeout", .timeout), ("lost", .lost),
+        ("connect_failure", .connectFailure), ("reset", .reset), ("timeout", .timeout),
     ]
 }
 
@@ -88,7 +88,7 @@ extension RetryPolicy {
 }
 
 extension ValueSyntax<RetryTrigger> {
-    /// `connect_failure`, `reset`, `timeout`, `lost`, a gRPC status, or an HTTP status from 400.
+    /// `connect_failure`, `reset`, `timeout`, a gRPC status, or an HTTP status from 400.
     static let retryTrigger = ValueSyntax("a status or a way to fail") { (text) throws(ValueSyntaxError) in
         if let condition = RetryTrigger.conditions.first(where: { $0.word == text })?.condition {
             return .condition(condition)

@@ -3,6 +3,16 @@ import FoundationEssentials
 import Logging
 import Policy
 
+extension Configuration {
+    /// The attributes by which routes choose among the endpoints of a cluster, each once and in the order of the file.
+    fileprivate func subsets(of cluster: String) -> [[String: String]] {
+        routes.reduce(into: []) { subsets, route in
+            let subset = route.settings.subset
+            if route.cluster == cluster, !subset.isEmpty, !subsets.contains(subset) { subsets.append(subset) }
+        }
+    }
+}
+
 // MARK: What the sources of a cluster say
 
 extension ClusterDirectory {
@@ -79,7 +89,8 @@ extension ClusterDirectory {
     func update(_ rule: ClusterRule) -> Bool {
         let views = rule.discover.map { view(of: $0, in: rule) }
         let change = memberships[rule.name]?.update(
-            settings: rule.settings, discovered: discovered(by: rule, views), now: clock.now())
+            settings: rule.settings, subsets: configuration.subsets(of: rule.name),
+            discovered: discovered(by: rule, views), now: clock.now())
         guard let change else { return false }
         let now = WallClock.now
         for event in change.events { memberships[rule.name]?.timeline.append(event, source: nil, at: now) }

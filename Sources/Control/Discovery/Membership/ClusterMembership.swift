@@ -29,6 +29,8 @@ struct ClusterMembership: Sendable {
     /// Endpoints that left although discovery still lists them, because nobody could reach them.
     private(set) var evictions = 0
     private var endpoints: [EndpointAddress: Endpoint] = [:]
+    /// Attributes that routes choose by.
+    private var subsets: [[String: String]] = []
     private var sources: [DiscoverySource]
     /// What makes the sources that run the same as before; differs also where only their rules do.
     private var keys: [SourceKey]
@@ -86,7 +88,7 @@ struct ClusterMembership: Sendable {
     /// - Parameter now: ``DiscoveryClock`` time.
     /// - Returns: what changed; nil when nothing did, and then ``cluster`` is the same object as before.
     mutating func update(
-        settings: ClusterSettings, discovered: DiscoveredMembers, now: Duration
+        settings: ClusterSettings, subsets: [[String: String]] = [], discovered: DiscoveredMembers, now: Duration
     ) -> MembershipChange? {
         if discovered.isComplete { inherited.removeAll() }
         var members = discovered.members.merging(inherited) { first, _ in first }
@@ -96,19 +98,25 @@ struct ClusterMembership: Sendable {
         let order = members.keys.sorted(by: Self.isOrderedBefore)
         let traits = order.map { members[$0]?.traits ?? EndpointTraits() }
         guard
-            !added.isEmpty || !removed.isEmpty || settings != cluster.settings
+            !added.isEmpty || !removed.isEmpty || settings != cluster.settings || subsets != self.subsets
                 || discovered.resolution != cluster.resolution || traits != current.map(\.traits)
         else { return nil }
 
         depart(removed.compactMap { endpoints.removeValue(forKey: $0) }, now)
-        for address in added { endpoints[address] = returning(address, now) ?? Endpoint(address: address) }
+        for address in added {
+            let endpoint = returning(address, now) ?? Endpoint(address: address)
+            // Nobody has looked at it since it came, and checks are told of it only by the snapshot.
+            endpoint.health.set(settings.healthCheck == nil ? .unchecked : .pending)
+            endpoints[address] = endpoint
+        }
         current = Array(zip(order, traits).map { (address: $0, traits: $1) })
         hasHadEndpoints = hasHadEndpoints || !endpoints.isEmpty
         evictions += evictedNow.count
         let previous = cluster.resolution
+        self.subsets = subsets
         cluster = Cluster(
             name: cluster.name, settings: settings, endpoints: order.compactMap { endpoints[$0] }, traits: traits,
-            resolution: discovered.resolution, state: cluster.state)
+            subsets: subsets, resolution: discovered.resolution, state: cluster.state)
         return MembershipChange(
             cluster: cluster.name, added: added.sorted(by: Self.isOrderedBefore),
             removed: removed.sorted(by: Self.isOrderedBefore), evicted: evictedNow,

@@ -1,0 +1,66 @@
+import Policy
+import Telemetry
+
+// MARK: What the cluster is given at most, and what retries may add
+
+extension ClusterPool {
+    /// Takes the exchange's place among those in flight.
+    /// - Returns: what it is answered when there is none.
+    @inline(__always)
+    func refusal(of exchange: Exchange, now: Int64) -> Failure? {
+        if cluster.settings.breakers.maxRequests == nil, adaptive == nil { return nil }
+        return countedRefusal(of: exchange, now: now)
+    }
+
+    private func countedRefusal(of exchange: Exchange, now: Int64) -> Failure? {
+        guard let place = CircuitBreaker.admitRequest(to: cluster) else {
+            count(.requestsOverLimit)
+            return CircuitBreaker.refusal(of: cluster, random: &worker.random)
+        }
+        if let isAdmitted = adaptive?.admits(inFlight: exchangesInFlight, now: now), !isAdmitted {
+            CircuitBreaker.requestEnded(place, of: cluster.state)
+            count(.requestsOverLimit)
+            return CircuitBreaker.adaptiveRefusal(
+                of: cluster, limit: adaptive?.limit ?? 0, random: &worker.random)
+        }
+        exchange.place = place
+        exchangesInFlight += 1
+        return nil
+    }
+
+    func exchangeEnded(_ place: CircuitPlace) {
+        exchangesInFlight -= 1
+        CircuitBreaker.requestEnded(place, of: cluster.state)
+    }
+
+    func makeAdaptiveLimit() -> AdaptiveLimit? {
+        cluster.settings.breakers.adaptive.map {
+            AdaptiveLimit($0, workers: worker.workerCount, now: worker.turn.now)
+        }
+    }
+
+    // MARK: Retries
+
+    /// Counts an exchange, of which the retry budget is a share.
+    @inline(__always)
+    func noteRequest(now: Int64) {
+        budget.noteRequest(now: now)
+    }
+
+    /// Takes a retry, or a hedge, out of the budget, and its place among those that run.
+    /// - Returns: nil when there is none.
+    func takeRetry(now: Int64) -> CircuitPlace? {
+        guard let place = CircuitBreaker.admitRetry(to: cluster) else {
+            count(.retriesOverLimit)
+            return nil
+        }
+        if budget.take(now: now) { return place }
+        retryEnded(place)
+        count(.retriesOverBudget)
+        return nil
+    }
+
+    func retryEnded(_ place: CircuitPlace) {
+        CircuitBreaker.retryEnded(place, of: cluster.state)
+    }
+}
