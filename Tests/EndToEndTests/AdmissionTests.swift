@@ -15,7 +15,7 @@ extension EndToEnd {
                 for answer in refused {
                     #expect(answer.status == "RESOURCE_EXHAUSTED")
                     let pause = try #require(answer.trailers["grpc-retry-pushback-ms"].flatMap { Int($0) })
-                    // The time until there is a place, and up to as much again so that callers do not all come back at once.
+                    // Until there is a place, and up to as much again: not all should come back at once.
                     #expect((1...4_000).contains(pause))
                 }
                 #expect(try await fleet.calls().values.reduce(0, +) == 12 - refused.count)
