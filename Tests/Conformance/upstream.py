@@ -3,8 +3,9 @@
     python3 upstream.py --endpoints 2      prints {"port": 40001, "ports": [40001, 40002]} when ready
 
 All endpoints share one memory, so `refused-first` is refused by one and served by the other. A fault may also be the
-end of the path: `/echo.Echo/Unary~close-after-request`. The faults are the methods of upstream_faults.py; an unknown
-one is answered UNIMPLEMENTED. `x-fault: stats` answers with the counts of every `x-request-id` as JSON in one message,
+end of the path: `/echo.Echo/Unary~close-after-request`. The faults are the methods of upstream_faults.py and
+upstream_tries.py; an unknown one is answered UNIMPLEMENTED. `rst:2|trailers-only:14|ok` is one fault for each attempt
+of an `x-request-id`, the last for all further ones. `x-fault: stats` answers with the counts of every `x-request-id` as JSON in one message,
 `x-fault: stats:ID` with those of one; so does the line `{"cmd": "stats"}` on standard input.
 """
 
@@ -17,7 +18,7 @@ import sys
 import threading
 
 from upstream_connection import Memory
-from upstream_faults import FaultyConnection
+from upstream_tries import TriedConnection
 
 
 def commands(memory: Memory, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,7 +39,7 @@ def commands(memory: Memory, loop: asyncio.AbstractEventLoop) -> None:
 async def serve(options: argparse.Namespace) -> None:
     memory = Memory()
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: FaultyConnection(memory), options.host, port)
+    servers = [await loop.create_server(lambda: TriedConnection(memory), options.host, port)
                for port in [options.port] + [0] * (options.endpoints - 1)]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
     print(json.dumps({"port": ports[0], "ports": ports}), flush=True)

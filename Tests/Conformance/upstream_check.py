@@ -65,6 +65,7 @@ class Check:
         extra = [("x-fault", self.case["fault"]), ("x-request-id", self.request_id)]
         if "timeout" in send:
             extra.append(("grpc-timeout", send["timeout"]))
+        extra += [(name, value) for name, value in send.get("fields", {}).items()]
         with self.connect() as connection:
             started = time.monotonic()
             streams = [self.start(connection, extra, send) for _ in range(self.case.get("concurrent", 1))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -28,10 +29,17 @@ class Ledger:
     executions: int = 0
     resets: list[int] = field(default_factory=list)
     connections_lost: int = 0
+    # Of each attempt: where and when (seconds) it came, and the fields that differ from attempt to attempt.
+    seen: list[dict[str, object]] = field(default_factory=list)
+
+    def note(self, port: int, fields: dict[str, str]) -> None:
+        self.attempts += 1
+        self.seen.append({"port": port, "at": time.monotonic(), "timeout": fields.get("grpc-timeout", ""),
+                          "previous": fields.get("grpc-previous-rpc-attempts", "")})
 
     def json(self) -> dict[str, object]:
         return {"attempts": self.attempts, "executions": self.executions, "resets": self.resets,
-                "connections_lost": self.connections_lost}
+                "connections_lost": self.connections_lost, "seen": self.seen}
 
 
 class Memory:
@@ -106,6 +114,8 @@ class Connection(asyncio.Protocol):
                 self.write(frames.settings((frames.MAX_CONCURRENT_STREAMS, 1000), (frames.MAX_HEADER_LIST_SIZE, 2**20)))
             case ["max-streams", count]:
                 self.write(frames.settings((frames.MAX_CONCURRENT_STREAMS, int(count))))
+            case ["zero-window"]:
+                self.write(frames.settings((frames.INITIAL_WINDOW_SIZE, 0)))
             case ["no-settings"]:
                 pass
             case ["silent"]:
@@ -194,12 +204,14 @@ class Connection(asyncio.Protocol):
             return
         fields = {bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in decoded}
         _, _, suffix = fields.get(":path", "").partition("~")
-        fault, *arguments = (fields.get("x-fault") or suffix or "ok").split(":")
         ledger = self.memory.ledgers[fields.get("x-request-id", "-")]
+        # One for all attempts, or one for each: `first|second|all others`.
+        script = (fields.get("x-fault") or suffix or "ok").split("|")
+        fault, *arguments = script[min(ledger.attempts, len(script) - 1)].split(":")
         exchange = Exchange(stream, fields, fault, arguments, ledger, self.initial_window)
         self.exchanges[stream] = exchange
         self.last_stream = max(self.last_stream, stream)
-        ledger.attempts += 1
+        ledger.note(self.transport.get_extra_info("sockname")[1], fields)
         self.request_started(exchange)
         if self.block_ends_stream:
             self.end_of_request(exchange)

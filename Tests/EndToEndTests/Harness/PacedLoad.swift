@@ -9,11 +9,14 @@ final class PacedLoad: Sendable {
     /// - Parameters:
     ///   - authorities: one after another; none for the target's own.
     ///   - delay: what a task takes to answer.
+    ///   - arguments: further ones of the client.
     static func start(
-        _ target: String, rate: Int = TestScale.rate, delay: Duration = .zero, authorities: [String] = []
+        _ target: String, rate: Int = TestScale.rate, delay: Duration = .zero, authorities: [String] = [],
+        arguments more: [String] = []
     ) async throws -> PacedLoad {
         var arguments = ["--target", target, "--rate", "\(rate)", "--delay-ms", "\(Int(delay / .milliseconds(1)))"]
         for authority in authorities { arguments += ["--authority", authority] }
+        arguments += more
         let load = PacedLoad(try PeerProcess.python("paced_client.py", arguments))
         try await load.peer.event("ready")
         return load
@@ -77,6 +80,8 @@ struct CallLog: Sendable {
         /// Who answered; empty when nobody did.
         var task: String
         var authority: String
+        /// What the tasks know the call by; empty unless the calls are numbered.
+        var number: String
 
         var isFailed: Bool { status != "OK" }
         var seconds: Double { end - start }
@@ -98,7 +103,9 @@ struct CallLog: Sendable {
         else { return nil }
         calls = event.calls.map { fields in
             let texts = fields[2...].map { event.texts[Int($0)] }
-            return Call(start: fields[0], end: fields[1], status: texts[0], task: texts[1], authority: texts[2])
+            return Call(
+                start: fields[0], end: fields[1], status: texts[0], task: texts[1], authority: texts[2],
+                number: texts[3])
         }
     }
 
@@ -163,6 +170,12 @@ enum TestScale {
     static let answers = value("EKIDEN_TEST_ANSWERS", 12)
     /// Seconds for which name servers answer badly.
     static let outage = value("EKIDEN_TEST_OUTAGE", 12)
+    /// Streams that stay open while tasks are replaced.
+    static let streams = value("EKIDEN_TEST_STREAMS", 20)
+    /// Seconds for which tasks are killed.
+    static let kills = value("EKIDEN_TEST_KILLS", 20)
+    /// Where the choice of the tasks to kill begins.
+    static let seed = value("EKIDEN_TEST_SEED", 1)
 
     private static func value(_ name: String, _ standard: Int) -> Int {
         ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard

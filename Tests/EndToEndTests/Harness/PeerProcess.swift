@@ -73,6 +73,8 @@ struct PeerEvent: Decodable, Sendable {
     var failures: [String]?
     // Of `stats` and `stopped`.
     var tasks: [String: TaskCounts]?
+    /// Of `list`.
+    var answers: [CallList.Answer]?
 
     init?(line: String) {
         guard let event = try? JSONDecoder().decode(PeerEvent.self, from: Data(line.utf8)) else { return nil }

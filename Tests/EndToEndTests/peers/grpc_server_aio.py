@@ -2,7 +2,9 @@
 
     grpc_server_aio.py --task task-a=127.0.0.2:0 --task task-b=127.0.0.3:0
 
-Same services, events and commands.
+Same services, events and commands. And {"command": "fail", "name", "code"}: from now on the task answers unary calls
+with that gRPC status, or with code "0" as it should. A ServerStream with the metadata `x-echo-hold` stays open behind
+its first response until the task stops, which ends it with ABORTED and the task's name.
 """
 
 import argparse
@@ -16,6 +18,21 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from echo import Call, Task
 from lines import commands, emit
 from messages import UNLIMITED, EchoRequest, echo_pb2_grpc
+
+
+class AioTask(Task):
+    """A task that can be told to misbehave, and keeps a list of the calls that it has run."""
+
+    def __init__(self, name, executions):
+        super().__init__(name)
+        self.failing = 0
+        self.leaving = asyncio.Event()
+        # Not buffered: what was written is there when the process is killed in the next moment.
+        self._executions = open(executions, "ab", buffering=0) if executions else None
+
+    def executed(self, request):
+        if self._executions:
+            self._executions.write(request.payload + b"\n")
 
 
 class AioCall(Call):
@@ -34,6 +51,10 @@ class AioCall(Call):
             self.end("expired" if remaining is not None and remaining <= 0 else "cancelled")
         elif kind is not None:
             self.end("failed")
+
+    @property
+    def is_held(self):
+        return any(key == "x-echo-hold" for key, _ in self._metadata)
 
     async def open(self, request):
         if request.initial_metadata:
@@ -68,6 +89,9 @@ class Echo(echo_pb2_grpc.EchoServicer):
     async def Unary(self, request, context):
         async with AioCall(self._task, context, "Unary") as call:
             call.receive(request)
+            self._task.executed(request)
+            if self._task.failing:
+                request.status_code, request.status_message = self._task.failing, f"{self._task.name} fails"
             return await self._answer(call, request)
 
     async def ClientStream(self, request_iterator, context):
@@ -84,6 +108,9 @@ class Echo(echo_pb2_grpc.EchoServicer):
             await call.open(request)
             async for response in call.responses(request):
                 yield response
+            if call.is_held:
+                await self._task.leaving.wait()
+                request.status_code, request.status_message = 10, f"{self._task.name} leaves"
             await call.finish(request)
 
     async def Bidi(self, request_iterator, context):
@@ -112,15 +139,19 @@ class Echo(echo_pb2_grpc.EchoServicer):
 class Server:
     """The running tasks by name."""
 
-    def __init__(self, max_streams, services):
-        self._services = services
+    def __init__(self, options):
+        self._services = options.service
+        self._executions = options.executions
         self._options = [("grpc.so_reuseport", 0), *UNLIMITED]
-        if max_streams:
-            self._options.append(("grpc.max_concurrent_streams", max_streams))
+        if options.max_streams:
+            self._options.append(("grpc.max_concurrent_streams", options.max_streams))
+        if options.max_connection_age_ms:
+            self._options.append(("grpc.max_connection_age_ms", options.max_connection_age_ms))
+            self._options.append(("grpc.max_connection_age_grace_ms", 10_000))
         self._tasks = {}
 
     async def start(self, name, listen):
-        task = Task(name)
+        task = AioTask(name, self._executions)
         server = grpc.aio.server(options=self._options)
         echo_pb2_grpc.add_EchoServicer_to_server(Echo(task), server)
         status = health.aio.HealthServicer()
@@ -141,7 +172,11 @@ class Server:
             emit("error", message=f"no task {name!r}")
             return
         task, server, _ = self._tasks.pop(name)
-        await server.stop(grace)
+        # GOAWAY first: calls that wait for the end of the task finish behind it.
+        stopping = asyncio.create_task(server.stop(grace))
+        await asyncio.sleep(0.05)
+        task.leaving.set()
+        await stopping
         emit("stopped", name=name, tasks={name: task.stats()})
 
     async def stop_all(self, grace):
@@ -158,8 +193,17 @@ class Server:
         await self._tasks[name][2].set(service, states.SERVING if serving else states.NOT_SERVING)
         emit("health", name=name, serving=serving)
 
+    def fail(self, name, code):
+        if name not in self._tasks:
+            emit("error", message=f"no task {name!r}")
+            return
+        self._tasks[name][0].failing = int(code)
+        emit("failing", name=name)
+
     async def obey(self, command):
         match command["command"]:
+            case "fail":
+                self.fail(command["name"], command["code"])
             case "start":
                 await self.start(command["name"], command["listen"])
             case "stop":
@@ -167,7 +211,8 @@ class Server:
             case "stats":
                 self.stats()
             case "health":
-                await self.health(command["name"], command["serving"], command.get("service", ""))
+                await self.health(
+                    command["name"], command["serving"] in (True, "true"), command.get("service", ""))
             case other:
                 emit("error", message=f"unknown command {other!r}")
 
@@ -179,9 +224,11 @@ async def main():
     parser.add_argument(
         "--service", action="append", default=[],
         help="what the tasks' health service says SERVING to, besides the empty name")
+    parser.add_argument("--executions", metavar="FILE", help="where the payload of each unary call is noted as it runs")
+    parser.add_argument("--max-connection-age-ms", type=int, help="after which the library sends GOAWAY")
     options = parser.parse_args()
 
-    server = Server(options.max_streams, options.service)
+    server = Server(options)
     for task in options.task:
         await server.start(*task.split("=", 1))
     emit("ready")

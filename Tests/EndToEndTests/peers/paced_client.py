@@ -5,8 +5,9 @@
 The calls go round the authorities, so that one load reaches several clusters. Commands: `take` prints a `calls` event
 with the calls that have ended since the last one; `stop` waits for those in flight, prints the rest and exits.
 
-A `calls` event is {"texts": [...], "calls": [[start, end, status, name, authority], ...]}. Times are seconds of
-CLOCK_MONOTONIC, the others positions in texts: the status as `OK` or `CODE: details`, the name of the task.
+A `calls` event is {"texts": [...], "calls": [[start, end, status, name, authority, payload], ...]}. Times are seconds
+of CLOCK_MONOTONIC, the others positions in texts: the status as `OK` or `CODE: details`, the name of the task. The
+payload is empty unless the calls are numbered.
 """
 
 import argparse
@@ -27,7 +28,8 @@ OPTIONS = [*UNLIMITED, ("grpc.enable_retries", 0)]
 class Load:
     def __init__(self, channels, options):
         self._channels = channels
-        self._request = EchoRequest(payload=b"paced", delay_ms=options.delay_ms)
+        self._request = EchoRequest(payload=b"paced", delay_ms=options.delay_ms, status_code=options.status)
+        self._numbered = options.numbered
         self._interval = 1 / options.rate
         self._timeout = options.timeout
         self._ended = []
@@ -37,7 +39,7 @@ class Load:
         started, number = time.monotonic(), 0
         while not over.done():
             authority, stub = self._channels[number % len(self._channels)]
-            task = asyncio.create_task(self._call(authority, stub))
+            task = asyncio.create_task(self._call(authority, stub, str(number) if self._numbered else ""))
             self._open.add(task)
             task.add_done_callback(self._open.discard)
             number += 1
@@ -48,15 +50,20 @@ class Load:
             await asyncio.wait(self._open)
         self.take()
 
-    async def _call(self, authority, stub):
+    async def _call(self, authority, stub, number):
+        request = self._request
+        if number:
+            request = EchoRequest()
+            request.CopyFrom(self._request)
+            request.payload = number.encode()
         started = time.monotonic()
         name = ""
         try:
-            name = (await stub.Unary(self._request, timeout=self._timeout)).name
+            name = (await stub.Unary(request, timeout=self._timeout)).name
             status = "OK"
         except grpc.RpcError as error:
             status = f"{error.code().name}: {error.details()}"
-        self._ended.append((started, time.monotonic(), status, name, authority))
+        self._ended.append((started, time.monotonic(), status, name, authority, number))
 
     def take(self):
         texts = {}
@@ -73,6 +80,8 @@ async def main():
     parser.add_argument("--rate", type=float, default=200, help="calls per second")
     parser.add_argument("--delay-ms", type=int, default=0, help="how long a task takes to answer")
     parser.add_argument("--timeout", type=float, default=20, help="deadline of a call in seconds")
+    parser.add_argument("--status", type=int, default=0, help="the gRPC status that tasks are asked for")
+    parser.add_argument("--numbered", action="store_true", help="the payload is the call's number")
     parser.add_argument("--authority", action="append", default=[])
     options = parser.parse_args()
 
