@@ -7,8 +7,7 @@ struct HouseStyleTests {
 
     private static let linesMax = 500
     /// Files that may be longer, and why.
-    private static let longFiles: [(path: String, reason: String)] = [
-    ]
+    private static let longFiles: [(path: String, reason: String)] = []
 
     @Test("a file has one reason to exist and at most five hundred lines; exceptions are needed and explained")
     func fileSizes() throws {

@@ -70,6 +70,9 @@ extension Exchange {
     private func pick(_ pool: ClusterPool, mayRepeat: Bool, now: Int64) -> Balancer.Pick? {
         let first = pick(pool, now: now)
         guard first == nil, mayRepeat, !tried.isEmpty else { return first }
+        // Anybody but the one that has just failed, if there is anybody.
+        tried.keepLast()
+        if let other = pick(pool, now: now) { return other }
         tried.removeAll()
         return pick(pool, now: now)
     }
@@ -244,7 +247,7 @@ extension Exchange {
         guard requestIsHeld else { return false }
         let now = worker.turn.now
         let decision = plan.settings.retry.decide(
-            after: result, isIdempotent: isIdempotent, attempts: extraAttempts + 1, pushback: pushback,
+            after: result, isIdempotent: isIdempotent, attempts: grantedRetries + 1, pushback: pushback,
             timeLeft: deadline.map { $0 - now }, random: &worker.random)
         switch decision {
         case .final, .exhausted:
@@ -269,6 +272,7 @@ extension Exchange {
         if let retryPlace { pool.retryEnded(retryPlace) }
         retryPlace = place
         nextIsExtra = true
+        grantedRetries += 1
         return true
     }
 
@@ -298,14 +302,14 @@ extension Exchange {
     // MARK: Hedging
 
     private func armHedge(_ hedging: HedgingPolicy, now: Int64) {
-        guard !hedgingStopped, extraAttempts + 1 < hedging.maxAttempts else { return }
+        guard !hedgingStopped, grantedRetries + 1 < hedging.maxAttempts else { return }
         armPace(at: now + hedging.delay.nanoseconds)
     }
 
     /// Makes an attempt beside those that run, if the request is complete and held.
     private func hedge(_ pool: ClusterPool, now: Int64) {
         guard winner == nil, let hedging = plan.settings.hedging, !hedgingStopped,
-            extraAttempts + 1 < hedging.maxAttempts, let request, requestIsHeld, requestBody.isFinished,
+            grantedRetries + 1 < hedging.maxAttempts, let request, requestIsHeld, requestBody.isFinished,
             requestBody.trailers == nil, takeRetry(pool, now: now)
         else { return }
         for attempt in liveAttempts {
@@ -331,7 +335,7 @@ extension Exchange {
         }
         let othersRun = liveAttempts.contains { $0 !== attempt && $0.isHopeful }
         let mayFollow =
-            !hedgingStopped && extraAttempts + 1 < hedging.maxAttempts && requestIsHeld && requestBody.isFinished
+            !hedgingStopped && grantedRetries + 1 < hedging.maxAttempts && requestIsHeld && requestBody.isFinished
             && deadline.map { next < $0 } ?? true
         guard othersRun || mayFollow else { return false }
         if !othersRun {

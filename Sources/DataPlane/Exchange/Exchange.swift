@@ -69,6 +69,8 @@ final class Exchange {
     var refusedAttempts = 0
     /// Retries and hedges so far.
     var extraAttempts = 0
+    /// Retries and hedges that were allowed so far, whether a task saw them or not.
+    var grantedRetries = 0
     /// What the caller said about its own retries.
     var callersAttempts: Int?
     /// Whether the next attempt is a retry or a hedge, and no replay.
@@ -329,6 +331,7 @@ final class Exchange {
         callersAttempts = nil
         callerTimeout = nil
         extraAttempts = 0
+        grantedRetries = 0
         nextIsExtra = false
         hedgingStopped = false
         lastFailure = nil

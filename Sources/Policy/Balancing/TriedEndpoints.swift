@@ -15,6 +15,11 @@ package struct TriedEndpoints {
         endpoints.append(endpoint)
     }
 
+    /// Forgets all but the one that was tried last.
+    package mutating func keepLast() {
+        if endpoints.count > 1 { endpoints.removeSubrange(..<(endpoints.count - 1)) }
+    }
+
     package mutating func removeAll() {
         if !endpoints.isEmpty { endpoints.removeAll(keepingCapacity: true) }
     }

@@ -290,6 +290,36 @@ struct RelayRetryTests {
         for task in tasks { await task.stop() }
     }
 
+    @Test("a call that everybody refuses ends after its attempts, whatever the policy", arguments: [true, false])
+    func refusedForEver(isHedged: Bool) async throws {
+        let tally = Tally()
+        var tasks: [ScriptedTask] = []
+        for _ in 0..<2 {
+            tasks.append(
+                try await ScriptedTask.start { request, moment in
+                    guard moment == .head else { return }
+                    _ = tally.next
+                    request.reset(.refusedStream)
+                })
+        }
+        var settings = RouteSettings()
+        settings.idempotent = .all
+        if isHedged {
+            settings.hedging = HedgingPolicy()
+        } else {
+            settings.retry.conditions = [.connectFailure]
+            settings.retry.backoffBase = .milliseconds(1)
+        }
+        try await RelayBench.run(endpoints: tasks.map(\.endpoint), route: settings) { bench in
+            let caller = try await bench.connect()
+            let answer = try await caller.call()
+            #expect(answer.reset == .refusedStream)
+            #expect(tally.count <= 5)
+            await caller.close()
+        }
+        for task in tasks { await task.stop() }
+    }
+
     // MARK: Hedging
 
     @Test("a hedge answers for a task that does not, and the slow one is told to stop")
