@@ -1,0 +1,189 @@
+import HTTP2
+import NIOCore
+
+/// A program that calls through the proxy: one connection at a time, a new one when the old one takes no more calls.
+final class SimulatedCaller {
+    let world: World
+    let chance: Chance
+    let name: String
+    private(set) var connections: [CallerConnection] = []
+
+    init(world: World, chance: Chance, name: String) {
+        self.world = world
+        self.chance = chance
+        self.name = name
+    }
+
+    private var settings: SessionSettings {
+        var settings = SessionSettings()
+        settings.streamWindowBytes = chance.pick([1_024, 65_535, 65_535, 1 << 20])
+        settings.connectionWindowBytes = chance.pick([65_535, 1 << 20])
+        return settings
+    }
+
+    func call(_ plan: CallPlan) {
+        let call = world.ledger.makeCall(plan)
+        connections.removeAll { $0.session == nil }
+        if let connection = connections.last, connection.open(call) { return }
+        let connection = CallerConnection(world: world, name: "\(name)/\(connections.count)")
+        connection.start(.client, settings, on: world.network.connectCaller(connection))
+        connections.append(connection)
+        if !connection.open(call) { world.ledger.end(call, .lost, writtenAt: world.loop.time, isPrompt: false) }
+    }
+
+    func close(abruptly: Bool) {
+        for connection in connections { connection.close(abruptly: abruptly) }
+    }
+}
+
+/// One connection of a caller's.
+final class CallerConnection: SimulatedPeer, CustomStringConvertible {
+    private let name: String
+    /// Calls whose HEADERS were written just now.
+    private var leaving: [SimulatedCall] = []
+
+    /// A call on its stream.
+    private final class Open {
+        let call: SimulatedCall
+        let body = BodyQueue()
+        var stream: HTTP2.Stream?
+        var piecesSent = 0
+        var isCancelled = false
+
+        init(_ call: SimulatedCall) {
+            self.call = call
+        }
+    }
+
+    init(world: World, name: String) {
+        self.name = name
+        super.init(world: world)
+    }
+
+    var description: String { "caller \(name)" }
+
+    // MARK: Calling
+
+    /// - Returns: false when the connection takes no call.
+    func open(_ call: SimulatedCall) -> Bool {
+        guard let session, session.takesRequests else { return false }
+        let open = Open(call)
+        let plan = call.plan
+        var fields: Fields = [
+            (":method", plan.isGRPC || plan.size > 0 ? "POST" : "GET"), (":scheme", "http"),
+            (":path", plan.route.path), (":authority", "echo.local"), ("x-call", String(call.id)),
+        ]
+        if plan.isGRPC { fields += Caller.grpc }
+        if let timeout = plan.timeout { fields.append(("grpc-timeout", "\(timeout / 1_000_000)m")) }
+        let hasBody = plan.isGRPC || plan.size > 0
+        guard let stream = session.submitRequest(.make(fields), body: hasBody ? open.body : nil, owner: open)
+        else { return false }
+        open.stream = stream
+        if hasBody { sendPiece(open) }
+        if let delay = plan.cancelAfter {
+            world.loop.after(delay) { [self] in
+                guard let stream = open.stream, let session = self.session else { return }
+                world.ledger.note(call.id, 1, "call \(call.id) is cancelled")
+                open.isCancelled = true
+                session.reset(stream, .cancel)
+                pumpSoon()
+            }
+        }
+        pumpSoon()
+        return true
+    }
+
+    private func sendPiece(_ open: Open) {
+        guard let stream = open.stream, !open.body.isFinished else { return }
+        let call = open.call
+        open.piecesSent += 1
+        let isLast = open.piecesSent >= call.plan.pieces
+        let end = isLast ? call.plan.size : call.plan.size / call.plan.pieces * open.piecesSent
+        let count = end - call.sent
+        open.body.append(Pattern.slice(of: call.id, at: call.sent, count: count))
+        call.sent = end
+        if isLast { open.body.finish() }
+        session?.resumeBody(stream)
+        pumpSoon()
+        // An empty piece has no echo to wait for.
+        if !isLast, !call.plan.isPingPong || count == 0 { sendPieceLater(open) }
+    }
+
+    private func sendPieceLater(_ open: Open) {
+        world.loop.after(open.call.plan.gap) { [self] in sendPiece(open) }
+    }
+
+    override func didPump(_ link: Link) {
+        if leaving.isEmpty { return }
+        let calls = leaving
+        leaving.removeAll()
+        link.toProxy.whenArrived { [world] in
+            for call in calls { call.arrivedAt = world.loop.time }
+        }
+    }
+
+    // MARK: SessionDelegate
+
+    private func open(_ stream: HTTP2.Stream) -> Open? {
+        stream.owner as? Open
+    }
+
+    override func session(_ session: Session, didSendHeadersOn stream: HTTP2.Stream) {
+        if let open = open(stream) { leaving.append(open.call) }
+    }
+
+    override func session(
+        _ session: Session, didReceive headers: HeaderBlock, kind: HeaderKind, on stream: HTTP2.Stream, endStream: Bool
+    ) {
+        defer { world.blocks.give(headers) }
+        guard let call = open(stream)?.call else { return }
+        let status = headers.number("grpc-status")
+        world.ledger.note(call.id, status ?? -1, "call \(call.id) gets \(kind) (\(status ?? headers.status ?? -1))")
+        switch kind {
+        case .informational:
+            if call.hasHead { world.ledger.violate("call \(call.id): 1xx after the head") }
+        case .head:
+            if call.hasHead { world.ledger.violate("call \(call.id): a second head") }
+            call.hasHead = true
+            call.attempt = headers.number("x-attempt")
+            if !call.plan.isGRPC { call.status = headers.status }
+            if let other = headers.number("x-call"), other != call.id {
+                world.ledger.violate("call \(call.id): got the head of call \(other)")
+            }
+        case .trailers:
+            call.trailersOf = headers.number("x-attempt")
+        }
+        if call.plan.isGRPC { call.status = status ?? call.status }
+        call.reason = headers.text("x-ekiden-reason") ?? call.reason
+    }
+
+    override func session(_ session: Session, didReceiveData count: Int, on stream: HTTP2.Stream) {
+        let buffer = takeData(session)
+        guard let open = open(stream) else { return }
+        let call = open.call
+        credit(session, stream, count, after: call.plan.readDelay)
+        world.ledger.note(call.id, call.received + count, "call \(call.id) gets \(count) bytes after \(call.received)")
+        if !call.hasHead { world.ledger.violate("call \(call.id): bytes before the head") }
+        if call.attempt != nil, !Pattern.matches(buffer, call: call.id, at: call.received) {
+            world.ledger.violate("call \(call.id): wrong bytes at \(call.received)..<\(call.received + count)")
+        }
+        call.received += count
+        if call.plan.isPingPong, call.received == call.sent { sendPieceLater(open) }
+    }
+
+    override func session(_ session: Session, didClose stream: HTTP2.Stream, code: ErrorCode) {
+        guard let open = open(stream) else { return }
+        open.stream = nil
+        let call = open.call
+        let outcome: SimulatedCall.Outcome
+        if stream.remoteEnded {
+            outcome = .answered(status: call.status ?? -1, reason: call.reason)
+        } else if let code = stream.resetByPeer {
+            outcome = .reset(code.rawValue)
+        } else {
+            outcome = open.isCancelled ? .cancelled : .lost
+        }
+        world.ledger.end(
+            call, outcome, writtenAt: writtenAt, isPrompt: !wasStalled && call.plan.readDelay == 0)
+    }
+}

@@ -1,0 +1,16 @@
+import HTTP2
+import NIOCore
+
+/// What all parts of one run share. Confined to the thread that runs it.
+final class World {
+    let loop = SimulationLoop()
+    let network: SimulatedNetwork
+    let ledger: Ledger
+    /// Header blocks of callers and tasks; the proxy has its own.
+    let blocks = HeaderBlockPool()
+
+    init(chance: Chance, isTracing: Bool) {
+        network = SimulatedNetwork(loop: loop, chance: chance)
+        ledger = Ledger(loop: loop, isTracing: isTracing)
+    }
+}
