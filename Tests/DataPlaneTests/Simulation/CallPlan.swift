@@ -32,6 +32,8 @@ struct CallPlan: CustomStringConvertible {
     var timeout: Int64?
     /// When the caller resets it, in nanoseconds after it began.
     var cancelAfter: Int64?
+    /// Whether it has to succeed.
+    var isProbe = false
     /// How long the caller takes to read what it got; nanoseconds per chunk.
     var readDelay: Int64 = 0
 
@@ -53,6 +55,7 @@ struct CallPlan: CustomStringConvertible {
     static func probe(_ route: Route, _ chance: Chance) -> CallPlan {
         var plan = CallPlan()
         plan.route = route
+        plan.isProbe = true
         plan.size = chance.below(2_000)
         return plan
     }

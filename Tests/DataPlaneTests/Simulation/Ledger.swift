@@ -49,7 +49,7 @@ final class SimulatedCall {
 }
 
 /// One try of a call as a task sees it.
-final class Attempt {
+final class SimulatedAttempt {
     let number: Int
     let call: Int
     let task: String
@@ -76,7 +76,7 @@ final class Attempt {
 final class Ledger {
     private let loop: SimulationLoop
     private(set) var calls: [SimulatedCall] = []
-    private(set) var attempts: [Attempt] = []
+    private(set) var attempts: [SimulatedAttempt] = []
     private(set) var violations: [String] = []
     /// Tells runs apart: the same for the same run.
     private(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -90,8 +90,8 @@ final class Ledger {
 
     /// Something happened. The numbers go into the digest, the text into the trace.
     func note(_ first: Int, _ second: Int, _ text: @autoclosure () -> String) {
-        for number in [UInt64(bitPattern: loop.time), UInt64(bitPattern: Int64(first)), UInt64(second)] {
-            digest = (digest ^ number) &* 0x100_0000_01b3
+        for number in [loop.time, Int64(first), Int64(second)] {
+            digest = (digest ^ UInt64(bitPattern: number)) &* 0x100_0000_01b3
         }
         if isTracing { trace.append("\(milliseconds(loop.time)) \(text())") }
     }
@@ -131,15 +131,15 @@ final class Ledger {
 
     // MARK: Attempts
 
-    func makeAttempt(of call: Int, task: String, act: Act) -> Attempt {
-        let attempt = Attempt(number: attempts.count, call: call, task: task, act: act)
+    func makeAttempt(of call: Int, task: String, act: Act) -> SimulatedAttempt {
+        let attempt = SimulatedAttempt(number: attempts.count, call: call, task: task, act: act)
         attempts.append(attempt)
         note(call, attempt.number, "attempt \(attempt.number) of call \(call) on \(task): \(act)")
         if call >= calls.count { violate("attempt of a call that nobody made: \(call)") }
         return attempt
     }
 
-    func attempt(_ number: Int) -> Attempt? {
+    func attempt(_ number: Int) -> SimulatedAttempt? {
         number >= 0 && number < attempts.count ? attempts[number] : nil
     }
 

@@ -6,12 +6,15 @@ final class SimulatedCaller {
     let world: World
     let chance: Chance
     let name: String
+    /// Whether it begins calls before it knows how many streams it may have.
+    private let isHasty: Bool
     private(set) var connections: [CallerConnection] = []
 
-    init(world: World, chance: Chance, name: String) {
+    init(world: World, chance: Chance, name: String, isHasty: Bool) {
         self.world = world
         self.chance = chance
         self.name = name
+        self.isHasty = isHasty
     }
 
     private var settings: SessionSettings {
@@ -23,12 +26,14 @@ final class SimulatedCaller {
 
     func call(_ plan: CallPlan) {
         let call = world.ledger.makeCall(plan)
+        // The limit is not known yet, and what is over it is refused.
+        let isPatient = !isHasty || plan.isProbe
         connections.removeAll { $0.session == nil }
-        if let connection = connections.last, connection.open(call) { return }
+        if let connection = connections.last, connection.call(call, isPatient: isPatient) { return }
         let connection = CallerConnection(world: world, name: "\(name)/\(connections.count)")
         connection.start(.client, settings, on: world.network.connectCaller(connection))
         connections.append(connection)
-        if !connection.open(call) { world.ledger.end(call, .lost, writtenAt: world.loop.time, isPrompt: false) }
+        if !connection.call(call, isPatient: isPatient) { world.ledger.end(call, .lost, writtenAt: world.loop.time, isPrompt: false) }
     }
 
     func close(abruptly: Bool) {
@@ -41,6 +46,8 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
     private let name: String
     /// Calls whose HEADERS were written just now.
     private var leaving: [SimulatedCall] = []
+    /// Calls that wait for the proxy's SETTINGS.
+    private var waiting: [SimulatedCall] = []
 
     /// A call on its stream.
     private final class Open {
@@ -65,7 +72,14 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
     // MARK: Calling
 
     /// - Returns: false when the connection takes no call.
-    func open(_ call: SimulatedCall) -> Bool {
+    func call(_ call: SimulatedCall, isPatient: Bool) -> Bool {
+        guard let session, session.takesRequests else { return false }
+        if session.settingsReceived || !isPatient { return open(call) }
+        waiting.append(call)
+        return true
+    }
+
+    private func open(_ call: SimulatedCall) -> Bool {
         guard let session, session.takesRequests else { return false }
         let open = Open(call)
         let plan = call.plan
@@ -126,6 +140,22 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
 
     private func open(_ stream: HTTP2.Stream) -> Open? {
         stream.owner as? Open
+    }
+
+    override func sessionDidReceiveSettings(_ session: Session) {
+        let calls = waiting
+        waiting.removeAll()
+        for call in calls where !open(call) { lose(call) }
+    }
+
+    override func linkEnded() {
+        super.linkEnded()
+        for call in waiting { lose(call) }
+        waiting.removeAll()
+    }
+
+    private func lose(_ call: SimulatedCall) {
+        world.ledger.end(call, .lost, writtenAt: writtenAt, isPrompt: false)
     }
 
     override func session(_ session: Session, didSendHeadersOn stream: HTTP2.Stream) {

@@ -102,6 +102,7 @@ final class SimulatedHost {
     func recover() {
         setDark(false)
         faults = 0
+        thinks = 0
         hello = .settings
         limitStreams(to: 100)
         for connection in connections { connection.endWhatHangs() }

@@ -54,10 +54,10 @@ final class Simulation {
                 endpoint: Endpoint(address: EndpointAddress(host: "10.0.0.\(port)", port: port)))
         }
         bystander = host(99)
-        watcher = SimulatedCaller(world: world, chance: chance.fork(), name: "bystander")
+        watcher = SimulatedCaller(world: world, chance: chance.fork(), name: "bystander", isHasty: false)
         hosts = (1...scenario.hosts).map(host)
         for index in 1...scenario.callers {
-            callers.append(SimulatedCaller(world: world, chance: chance.fork(), name: "\(index)"))
+            callers.append(SimulatedCaller(world: world, chance: chance.fork(), name: "\(index)", isHasty: chance.hits(30)))
         }
     }
 
@@ -69,12 +69,11 @@ final class Simulation {
         world.loop.run(until: start + scenario.calm)
         calmDown()
         world.loop.run(until: start + scenario.calm + Self.recovery)
-        let before = world.ledger.calls.count
         world.ledger.checkEnded()
         proxy.checkQuiet(endpoints)
         probe()
         world.loop.run(until: start + scenario.calm + Self.recovery + Self.patience)
-        checkProbes(from: before)
+        checkProbes()
         world.ledger.checkEnded()
         world.ledger.checkExecutions()
         proxy.checkQuiet(endpoints)
@@ -153,8 +152,10 @@ final class Simulation {
         case 6: host.faults = chance.pick([0, 30, 100])
         case 7:
             // One at a time: those that leave together leave in no order.
-            if members.count > 1 || chance.hits(50) { members.remove(at: chance.below(max(members.count, 1))) }
-            publish()
+            if members.count > 1 || members.count == 1 && chance.hits(50) {
+                members.remove(at: chance.below(members.count))
+                publish()
+            }
         case 8:
             members = Array(Set(members + [chance.below(hosts.count)])).sorted()
             publish()
@@ -188,8 +189,8 @@ final class Simulation {
     }
 
     /// With healthy tasks calls succeed, and a bystander's always do.
-    private func checkProbes(from first: Int) {
-        for call in world.ledger.calls where call.id >= first || call.plan.route == .bystander {
+    private func checkProbes() {
+        for call in world.ledger.calls where call.plan.isProbe {
             if let outcome = call.outcome, outcome != .answered(status: 0, reason: nil) {
                 world.ledger.violate("call \(call.id) (\(call.plan.route)) should have succeeded: \(outcome)")
             }

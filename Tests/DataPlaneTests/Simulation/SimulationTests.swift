@@ -84,6 +84,6 @@ private func expect(_ report: Simulation.Report) {
     Issue.record(
         """
         seed \(report.seed): \(report.violations.joined(separator: "; "))
-        again: EKIDEN_SIM_SEED=\(report.seed) swift test --skip-build --disable-xctest --filter Simulation
+        again: EKIDEN_SIM_SEED=\(report.seed) swift test --skip-build --disable-xctest --filter DataPlaneTests.SimulationTests
         """)
 }

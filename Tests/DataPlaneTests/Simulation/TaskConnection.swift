@@ -14,7 +14,7 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
 
     /// One stream.
     private final class Service {
-        let attempt: Attempt
+        let attempt: SimulatedAttempt
         let stream: HTTP2.Stream
         let body = BodyQueue()
         var hasBegun = false
@@ -23,7 +23,7 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
         let readDelay: Int64
         let isGRPC: Bool
 
-        init(attempt: Attempt, stream: HTTP2.Stream, readDelay: Int64, isGRPC: Bool) {
+        init(attempt: SimulatedAttempt, stream: HTTP2.Stream, readDelay: Int64, isGRPC: Bool) {
             self.attempt = attempt
             self.stream = stream
             self.readDelay = readDelay
