@@ -17,7 +17,7 @@ final class SimulatedCaller {
         self.isHasty = isHasty
     }
 
-    private var settings: SessionSettings {
+    private func drawSettings() -> SessionSettings {
         var settings = SessionSettings()
         settings.streamWindowBytes = chance.pick([1_024, 65_535, 65_535, 1 << 20])
         settings.connectionWindowBytes = chance.pick([65_535, 1 << 20])
@@ -25,15 +25,19 @@ final class SimulatedCaller {
     }
 
     func call(_ plan: CallPlan) {
-        let call = world.ledger.makeCall(plan)
+        place(world.ledger.makeCall(plan))
+    }
+
+    /// Puts a call on a connection: the one there is, or a new one.
+    fileprivate func place(_ call: SimulatedCall) {
         // The limit is not known yet, and what is over it is refused.
-        let isPatient = !isHasty || plan.isProbe
+        let isPatient = !isHasty || call.plan.isProbe
         connections.removeAll { $0.session == nil }
         if let connection = connections.last, connection.call(call, isPatient: isPatient) { return }
-        let connection = CallerConnection(world: world, name: "\(name)/\(connections.count)")
-        connection.start(.client, settings, on: world.network.connectCaller(connection))
+        let connection = CallerConnection(caller: self, number: connections.count)
+        connection.start(.client, drawSettings(), on: world.network.connectCaller(connection))
         connections.append(connection)
-        if !connection.call(call, isPatient: isPatient) { world.ledger.end(call, .lost, writtenAt: world.loop.time, isPrompt: false) }
+        _ = connection.call(call, isPatient: isPatient)
     }
 
     func close(abruptly: Bool) {
@@ -43,7 +47,8 @@ final class SimulatedCaller {
 
 /// One connection of a caller's.
 final class CallerConnection: SimulatedPeer, CustomStringConvertible {
-    private let name: String
+    private unowned let caller: SimulatedCaller
+    private let number: Int
     /// Calls whose HEADERS were written just now.
     private var leaving: [SimulatedCall] = []
     /// Calls that wait for the proxy's SETTINGS.
@@ -62,12 +67,13 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
         }
     }
 
-    init(world: World, name: String) {
-        self.name = name
-        super.init(world: world)
+    init(caller: SimulatedCaller, number: Int) {
+        self.caller = caller
+        self.number = number
+        super.init(world: caller.world)
     }
 
-    var description: String { "caller \(name)" }
+    var description: String { "caller \(caller.name)/\(number)" }
 
     // MARK: Calling
 
@@ -88,7 +94,10 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
             (":path", plan.route.path), (":authority", "echo.local"), ("x-call", String(call.id)),
         ]
         if plan.isGRPC { fields += Caller.grpc }
-        if let timeout = plan.timeout { fields.append(("grpc-timeout", "\(timeout / 1_000_000)m")) }
+        if let timeout = plan.timeout {
+            let told = world.sabotage == .lateDeadline ? timeout * 2 : timeout
+            fields.append(("grpc-timeout", "\(told / 1_000_000)m"))
+        }
         let hasBody = plan.isGRPC || plan.size > 0
         guard let stream = session.submitRequest(.make(fields), body: hasBody ? open.body : nil, owner: open)
         else { return false }
@@ -120,12 +129,15 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
         session?.resumeBody(stream)
         pumpSoon()
         // An empty piece has no echo to wait for.
-        if !isLast, !call.plan.isPingPong || count == 0 { sendPieceLater(open) }
+        if isLast { return }
+        let sent = open.piecesSent
+        // The echo of an empty piece is none, and some tasks wait for the end.
+        let patience = !call.plan.isPingPong || count == 0 ? call.plan.gap : Self.echoPatience
+        world.loop.after(patience) { [self] in if open.piecesSent == sent { sendPiece(open) } }
     }
 
-    private func sendPieceLater(_ open: Open) {
-        world.loop.after(open.call.plan.gap) { [self] in sendPiece(open) }
-    }
+    /// Nanoseconds after which a caller goes on without the echo.
+    private static let echoPatience: Int64 = 300_000_000
 
     override func didPump(_ link: Link) {
         if leaving.isEmpty { return }
@@ -145,17 +157,15 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
     override func sessionDidReceiveSettings(_ session: Session) {
         let calls = waiting
         waiting.removeAll()
-        for call in calls where !open(call) { lose(call) }
+        for call in calls where !open(call) { waiting.append(call) }
     }
 
     override func linkEnded() {
         super.linkEnded()
-        for call in waiting { lose(call) }
+        // Nothing of them was sent: any client has them go on the next connection.
+        let calls = waiting
         waiting.removeAll()
-    }
-
-    private func lose(_ call: SimulatedCall) {
-        world.ledger.end(call, .lost, writtenAt: writtenAt, isPrompt: false)
+        for call in calls { caller.place(call) }
     }
 
     override func session(_ session: Session, didSendHeadersOn stream: HTTP2.Stream) {
@@ -198,7 +208,7 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
             world.ledger.violate("call \(call.id): wrong bytes at \(call.received)..<\(call.received + count)")
         }
         call.received += count
-        if call.plan.isPingPong, call.received == call.sent { sendPieceLater(open) }
+        if call.plan.isPingPong, call.received == call.sent { sendPiece(open) }
     }
 
     override func session(_ session: Session, didClose stream: HTTP2.Stream, code: ErrorCode) {
@@ -214,6 +224,11 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
             outcome = open.isCancelled ? .cancelled : .lost
         }
         world.ledger.end(
-            call, outcome, writtenAt: writtenAt, isPrompt: !wasStalled && call.plan.readDelay == 0)
+            call, outcome, writtenAt: writtenAt, isPrompt: !wasStalled && !session.isNarrow && call.plan.readDelay == 0)
     }
+}
+
+extension Session {
+    /// Whether its window is so small that what the peer has for it waits longer than the way takes.
+    fileprivate var isNarrow: Bool { settings.streamWindowBytes < 16_384 }
 }

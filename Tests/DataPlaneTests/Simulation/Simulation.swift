@@ -31,17 +31,17 @@ final class Simulation {
     private var cluster: ClusterSettings
     private let start: Int64
 
-    static func run(seed: UInt64, isTracing: Bool = false) -> Report {
-        let simulation = Simulation(seed: seed, isTracing: isTracing)
+    static func run(seed: UInt64, isTracing: Bool = false, sabotage: Sabotage? = nil) -> Report {
+        let simulation = Simulation(seed: seed, isTracing: isTracing, sabotage: sabotage)
         return simulation.run()
     }
 
-    private init(seed: UInt64, isTracing: Bool) {
+    private init(seed: UInt64, isTracing: Bool, sabotage: Sabotage?) {
         self.seed = seed
         chance = Chance(seed: seed)
         let scenario = Scenario(chance.fork())
         self.scenario = scenario
-        let world = World(chance: chance.fork(), isTracing: isTracing)
+        let world = World(chance: chance.fork(), isTracing: isTracing, sabotage: sabotage)
         self.world = world
         start = world.loop.time
         cluster = scenario.cluster
@@ -179,6 +179,7 @@ final class Simulation {
         cluster = Scenario.calmCluster(cluster)
         members = Array(hosts.indices)
         publish()
+        if world.sabotage == .lostHost { hosts[0].crash(abruptly: true) }
     }
 
     private func probe() {

@@ -69,6 +69,14 @@ struct SimulationTests {
         #expect(sum.runs == Int(Self.count))
     }
 
+    @Test("a broken rule is noticed", arguments: Sabotage.allCases)
+    func sabotage(sabotage: Sabotage) {
+        let isNoticed = (1...200).contains { seed in
+            Simulation.run(seed: seed, sabotage: sabotage).violations.contains { $0.contains(sabotage.complaint) }
+        }
+        #expect(isNoticed)
+    }
+
     @Test("the same seed gives the same run", arguments: [7, 77, 777, 7_777] as [UInt64])
     func determinism(seed: UInt64) {
         let first = Simulation.run(seed: seed, isTracing: true)

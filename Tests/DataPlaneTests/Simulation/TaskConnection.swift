@@ -81,6 +81,7 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
     }
 
     func endWhatHangs() {
+        if world.sabotage == .hangingStream { return }
         for service in services {
             if case .never = service.attempt.act { session?.reset(service.stream, .cancel) }
         }
@@ -110,7 +111,15 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
         pumpSoon()
     }
 
-    private func send(_ buffer: ByteBuffer, on service: Service) {
+    private func send(_ bytes: ByteBuffer, on service: Service) {
+        var buffer = bytes
+        switch world.sabotage {
+        case .wrongByte:
+            let start = buffer.readerIndex
+            if let first: UInt8 = buffer.getInteger(at: start) { buffer.setInteger(~first, at: start) }
+        case .missingByte: buffer.moveReaderIndex(forwardBy: min(1, buffer.readableBytes))
+        default: break
+        }
         service.attempt.sent += buffer.readableBytes
         service.body.append(buffer)
         if service.hasBegun { session?.resumeBody(service.stream) }
@@ -148,7 +157,7 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
             finish(service)
             beginLater(service)
         case .refuse:
-            service.attempt.isRefused = true
+            service.attempt.isRefused = world.sabotage != .secondExecution
             session?.reset(service.stream, .refusedStream)
             pumpSoon()
         case .reset, .die: strikeIfDue(service)

@@ -8,8 +8,10 @@ final class World {
     let ledger: Ledger
     /// Header blocks of callers and tasks; the proxy has its own.
     let blocks = HeaderBlockPool()
+    let sabotage: Sabotage?
 
-    init(chance: Chance, isTracing: Bool) {
+    init(chance: Chance, isTracing: Bool, sabotage: Sabotage?) {
+        self.sabotage = sabotage
         network = SimulatedNetwork(loop: loop, chance: chance)
         ledger = Ledger(loop: loop, isTracing: isTracing)
     }
