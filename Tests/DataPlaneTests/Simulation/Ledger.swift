@@ -211,7 +211,7 @@ final class Ledger {
     /// Nothing of before is still under way.
     func checkEnded() {
         for call in calls where call.outcome == nil {
-            violate("call \(call.id) has not ended: \(call.plan), \(call.received) bytes of attempt \(call.attempt ?? -1)")
+            violate("call \(call.id) has not ended: \(call.plan), \(call.received) bytes came")
         }
         for attempt in attempts where !attempt.isOver {
             violate("attempt \(attempt.number) of call \(attempt.call) has not ended on \(attempt.task)")

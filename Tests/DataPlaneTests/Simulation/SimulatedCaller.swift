@@ -215,6 +215,12 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
         guard let open = open(stream) else { return }
         open.stream = nil
         let call = open.call
+        if !stream.headersSent, !open.isCancelled {
+            // Nothing of it was sent: any client has it go on the next connection.
+            call.sent = 0
+            world.loop.soon { [caller] in caller.place(call) }
+            return
+        }
         let outcome: SimulatedCall.Outcome
         if stream.remoteEnded {
             outcome = .answered(status: call.status ?? -1, reason: call.reason)

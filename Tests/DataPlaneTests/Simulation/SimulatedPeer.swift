@@ -100,7 +100,7 @@ class SimulatedPeer: SessionDelegate {
     /// Gives the sender credit for received bytes, at once or after a while.
     func credit(_ session: Session, _ stream: HTTP2.Stream, _ count: Int, after delay: Int64) {
         session.creditConnection(count)
-        if delay == 0 {
+        if delay == 0 || world.isCalm {
             session.creditStream(stream, count)
             return
         }

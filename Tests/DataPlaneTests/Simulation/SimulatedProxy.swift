@@ -99,8 +99,9 @@ final class SimulatedProxy {
             ledger.violate("\(buffered) bytes are buffered for \(streams) streams")
         }
         if streams < 0 { ledger.violate("\(streams) streams are active") }
-        let pending = count(.pendingStreams)
-        if pending < 0 { ledger.violate("\(pending) streams are pending") }
+        for pool in worker.pools where pool.pendingCount < 0 {
+            ledger.violate("\(pool.pendingCount) streams are pending")
+        }
         for endpoint in endpoints {
             let active = endpoint.activeStreams.load(ordering: .relaxed)
             if active < 0 { ledger.violate("\(active) streams on \(endpoint.name)") }

@@ -57,7 +57,8 @@ final class Simulation {
         watcher = SimulatedCaller(world: world, chance: chance.fork(), name: "bystander", isHasty: false)
         hosts = (1...scenario.hosts).map(host)
         for index in 1...scenario.callers {
-            callers.append(SimulatedCaller(world: world, chance: chance.fork(), name: "\(index)", isHasty: chance.hits(30)))
+            let isHasty = chance.hits(30)
+            callers.append(SimulatedCaller(world: world, chance: chance.fork(), name: "\(index)", isHasty: isHasty))
         }
     }
 
@@ -171,6 +172,7 @@ final class Simulation {
 
     private func calmDown() {
         world.ledger.note(0, 0, "calm")
+        world.isCalm = true
         for host in hosts { host.recover() }
         for link in world.network.links {
             link.isDark = false

@@ -212,7 +212,8 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
         }
         let attempt = world.ledger.makeAttempt(of: call, task: host.endpoint.name, act: host.draw())
         let service = Service(
-            attempt: attempt, stream: stream, readDelay: host.chance.hits(host.faults / 4) ? host.chance.time(1, 300) : 0,
+            attempt: attempt, stream: stream,
+            readDelay: host.chance.hits(host.faults / 4) ? host.chance.time(1, 300) : 0,
             isGRPC: headers.contains(.contentType))
         stream.owner = service
         services.append(service)
@@ -229,7 +230,7 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
         credit(session, stream, count, after: service.readDelay)
         let attempt = service.attempt
         if !Pattern.matches(buffer, call: attempt.call, at: attempt.received) {
-            world.ledger.violate("attempt \(attempt.number) of call \(attempt.call): wrong bytes at \(attempt.received)")
+            world.ledger.violate("attempt \(attempt.number): wrong bytes of call \(attempt.call) at \(attempt.received)")
         }
         attempt.received += count
         world.ledger.note(attempt.number, attempt.received, "attempt \(attempt.number) has \(attempt.received) bytes")
@@ -247,6 +248,8 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
     override func session(_ session: Session, didClose stream: HTTP2.Stream, code: ErrorCode) {
         guard let service = service(stream) else { return }
         service.attempt.isOver = true
+        // Those that came between the word of GOAWAY and its leaving.
+        if code == .refusedStream, world.sabotage != .secondExecution { service.attempt.isRefused = true }
         services.removeAll { $0 === service }
         world.ledger.note(
             service.attempt.number, Int(code.rawValue), "attempt \(service.attempt.number) is over (\(code))")

@@ -9,6 +9,8 @@ final class World {
     /// Header blocks of callers and tasks; the proxy has its own.
     let blocks = HeaderBlockPool()
     let sabotage: Sabotage?
+    /// Whether the faults are over.
+    var isCalm = false
 
     init(chance: Chance, isTracing: Bool, sabotage: Sabotage?) {
         self.sabotage = sabotage
