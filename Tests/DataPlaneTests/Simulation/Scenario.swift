@@ -26,7 +26,7 @@ struct Scenario {
         again.idempotent = .all
         again.retry.conditions = [.connectFailure, .reset, .timeout, .lost]
         again.retry.grpcStatuses = chance.hits(50) ? [.unavailable] : []
-        if chance.hits(30) { again.perTryTimeout = .milliseconds(chance.range(20, 500)) }
+        if chance.hits(30) { again.perTryTimeout = .milliseconds(chance.range(200, 600)) }
         plan = RoutePlan(again)
     }
 
@@ -70,6 +70,7 @@ struct Scenario {
     static func calmCluster(_ settings: ClusterSettings) -> ClusterSettings {
         var settings = settings
         settings.maxPendingStreams = 1_000
+        settings.replayBufferBytes = 65_536
         settings.maxStreamsPerConnection = max(settings.maxStreamsPerConnection, 10)
         settings.pendingTimeout = .seconds(1)
         settings.timeout = nil

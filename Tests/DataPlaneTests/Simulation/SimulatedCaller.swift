@@ -19,7 +19,7 @@ final class SimulatedCaller {
 
     private func drawSettings() -> SessionSettings {
         var settings = SessionSettings()
-        settings.streamWindowBytes = chance.pick([1_024, 65_535, 65_535, 1 << 20])
+        settings.streamWindowBytes = chance.pick([4_096, 65_535, 65_535, 1 << 20])
         settings.connectionWindowBytes = chance.pick([65_535, 1 << 20])
         return settings
     }

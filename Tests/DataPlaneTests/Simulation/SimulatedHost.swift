@@ -55,7 +55,7 @@ final class SimulatedHost {
         case .settings:
             var settings = SessionSettings()
             settings.maxConcurrentStreams = streamsMax
-            settings.streamWindowBytes = chance.pick([1_024, 65_535, 65_535, 1 << 20])
+            settings.streamWindowBytes = chance.pick([4_096, 65_535, 65_535, 1 << 20])
             connection.start(.server, settings, on: link)
             connections.append(connection)
         case .silence:
