@@ -183,7 +183,9 @@ final class Ledger {
     /// Timers tick by the millisecond.
     private static let tick: Int64 = 1_000_000
 
-    private func checkDeadline(_ call: SimulatedCall, _ outcome: SimulatedCall.Outcome, writtenAt: Int64, isPrompt: Bool) {
+    private func checkDeadline(
+        _ call: SimulatedCall, _ outcome: SimulatedCall.Outcome, writtenAt: Int64, isPrompt: Bool
+    ) {
         guard let timeout = call.plan.timeout, let arrivedAt = call.arrivedAt, outcome != .cancelled, outcome != .lost
         else { return }
         let deadline = arrivedAt + timeout

@@ -230,7 +230,7 @@ final class TaskConnection: SimulatedPeer, CustomStringConvertible {
         credit(session, stream, count, after: service.readDelay)
         let attempt = service.attempt
         if !Pattern.matches(buffer, call: attempt.call, at: attempt.received) {
-            world.ledger.violate("attempt \(attempt.number): wrong bytes of call \(attempt.call) at \(attempt.received)")
+            world.ledger.violate("attempt \(attempt.number) of call \(attempt.call): wrong bytes")
         }
         attempt.received += count
         world.ledger.note(attempt.number, attempt.received, "attempt \(attempt.number) has \(attempt.received) bytes")
