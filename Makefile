@@ -1,7 +1,7 @@
 # The one door to everything; `make help` lists it. The work is done by scripts/, which install what is missing first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format bench microbench fuzz instructions image-check clean
+.PHONY: help run build test lint format bench microbench fuzz simulate instructions image-check clean
 export SHORT ARGS FILTER VERBOSE
 
 help: ## This list.
@@ -34,6 +34,9 @@ microbench: ## Nanoseconds per pick, by balancer and number of endpoints.
 
 fuzz: ## Fuzzes the DNS reader for a minute. SHORT=1: 20 seconds; ARGS=SECONDS: that long.
 	@scripts/fuzz.sh $(ARGS)
+
+simulate: ## Runs the data plane under 10,000 seeds of faults. ARGS='SEEDS [FIRST]': so many, from one on.
+	@scripts/simulate.sh $(ARGS)
 
 instructions: ## Instructions per request of Ekiden alone: repeatable where time is noisy.
 	@bench/instructions.sh

@@ -114,7 +114,7 @@ let package = Package(
         .testTarget(
             name: "DataPlaneTests",
             dependencies: [
-                "DataPlane", "HTTP2", "Policy", "Telemetry", "TestSupport",
+                "CNghttp2", "DataPlane", "HTTP2", "Policy", "Telemetry", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),

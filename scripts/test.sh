@@ -57,6 +57,8 @@ if [ -z "${FILTER:-}" ]; then
     count "$totals"
     [ $status -eq 0 ] || [[ $totals =~ [1-9][0-9]*\ failed ]] || failed=$((failed + 1))
 
+    if scripts/simulate.sh; then count '1 passed, 0 failed'; else count '0 passed, 1 failed'; fi
+
     # The short form of `make fuzz`.
     if SHORT=1 scripts/fuzz.sh; then count '1 passed, 0 failed'; else count '0 passed, 1 failed'; fi
 fi

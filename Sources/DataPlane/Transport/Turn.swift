@@ -11,6 +11,7 @@ package final class Turn {
     /// Runs after the connections are flushed.
     package var afterFlush: (() -> Void)?
 
+    private let isSimulated: Bool
     private var dirty: ContiguousArray<Transport> = []
     private var isScheduled = false
     private var task: @Sendable () -> Void = {}
@@ -20,13 +21,17 @@ package final class Turn {
 
     package init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
+        isSimulated = eventLoop is any SimulatedLoop
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         // One closure for the life of the loop. The cycle ends with the process, as the loop does.
         task = { bound.value.run() }
     }
 
-    /// Nanoseconds of the monotonic clock.
-    package var now: Int64 { Int64(bitPattern: NIODeadline.now().uptimeNanoseconds) }
+    /// Nanoseconds of the monotonic clock, or of the loop's own in a simulation.
+    package var now: Int64 {
+        let time = isSimulated ? eventLoop.now : NIODeadline.now()
+        return Int64(bitPattern: time.uptimeNanoseconds)
+    }
 
     /// Makes sure that the turn has an end.
     package func schedule() {

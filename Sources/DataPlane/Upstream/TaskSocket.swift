@@ -15,6 +15,9 @@ enum TaskSocket {
     static func connect(
         _ transport: Transport, to address: EndpointAddress, settings: ClusterSettings, eventLoop: any EventLoop
     ) throws -> EventLoopFuture<any Channel> {
+        if let world = eventLoop as? any SimulatedLoop {
+            return world.connect(transport, to: address, settings: settings)
+        }
         let address = try SocketAddress(ipAddress: address.host, port: address.port)
         let bound = NIOLoopBound(transport, eventLoop: eventLoop)
         var bootstrap = ClientBootstrap(group: eventLoop)
@@ -53,6 +56,7 @@ enum TaskSocket {
     /// What the kernel knows about the way of what was sent; nil where it cannot say. Answers at once on the channel's
     /// own loop.
     static func facts(of channel: (any Channel)?) -> KernelFacts? {
+        if let channel, let world = channel.eventLoop as? any SimulatedLoop { return world.facts(of: channel) }
         #if os(Linux)
         guard let channel, let provider = channel as? any SocketOptionProvider else { return nil }
         var info: tcp_info?
