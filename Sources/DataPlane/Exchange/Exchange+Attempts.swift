@@ -1,5 +1,6 @@
 import HTTP2
 import Policy
+import Synchronization
 import Telemetry
 
 // MARK: Which task is tried, and whether another one is
@@ -122,7 +123,7 @@ extension Exchange {
         if let endpoint {
             tried.insert(endpoint)
             // A limit of ours says nothing about the endpoint.
-            if failure.kind != .circuitOpen { attempt.conclude(.connectFailure, in: pool) }
+            if failure.kind != .circuitOpen { endpoint.failuresTotal.add(1, ordering: .relaxed) }
         }
         discount(attempt)
         release(attempt)

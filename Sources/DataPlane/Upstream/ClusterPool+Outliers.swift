@@ -6,12 +6,12 @@ import Telemetry
 // MARK: How the endpoints answer
 
 extension ClusterPool {
-    /// Has the endpoint judged by how an attempt ended.
+    /// Has the endpoint judged by how an attempt, or a connect, ended.
     /// - Parameter latency: nanoseconds from the attempt's start to the response's head; nil without one.
-    func judge(_ result: AttemptResult, latency: Int64?, of endpoint: Endpoint, isTrial: Bool) {
+    func judge(_ result: AttemptResult, latency: Int64? = nil, of endpoint: Endpoint, isTrial: Bool = false) {
         switch result {
-        case .reset, .lost, .connectFailure, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)
-        case .grpc, .http, .abandoned: break
+        case .reset, .lost, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)
+        case .grpc, .http, .connectFailure, .abandoned: break
         }
         let now = worker.turn.now
         if let latency {

@@ -47,13 +47,14 @@ final class ClusterPool {
         self.cluster = cluster
         if hasNewLimit { adaptive = makeAdaptiveLimit() }
         armSweep()
+        let before = endpoints
         var old: [ObjectIdentifier: EndpointPool] = [:]
-        for pool in endpoints { old[ObjectIdentifier(pool.endpoint)] = pool }
+        for pool in before { old[ObjectIdentifier(pool.endpoint)] = pool }
         endpoints = cluster.endpoints.map { endpoint in
             old.removeValue(forKey: ObjectIdentifier(endpoint))
                 ?? EndpointPool(endpoint: endpoint, cluster: self, worker: worker)
         }
-        for pool in old.values { pool.retire() }
+        for pool in before where old[ObjectIdentifier(pool.endpoint)] != nil { pool.retire() }
         if asksAnew { for pool in endpoints { pool.renew() } }
         if !cluster.endpoints.isEmpty {
             while let attempt = waiting.pop() { attempt.withdrawn() }

@@ -153,6 +153,8 @@ final class EndpointPool {
             nextExtraAt = now + settings.connectBackoff.nanoseconds
         } else {
             let isNews = recordUnreachable(now: now, isProbe: connection.isProbe)
+            // One failure of the task, however many streams waited for the connection.
+            if isNews, !connection.isProbe { cluster.judge(.connectFailure, of: endpoint) }
             if let reason, isNews || owesReport { report(reason) }
         }
         sendAway(from: connection, failure)

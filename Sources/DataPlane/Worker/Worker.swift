@@ -107,8 +107,9 @@ final class Worker {
             count(.snapshotApplyTime, Int(turn.now - began))
         }
         self.snapshot = snapshot
+        let before = pools
         var old: [Int: ClusterPool] = [:]
-        for pool in pools { old[pool.cluster.state.id] = pool }
+        for pool in before { old[pool.cluster.state.id] = pool }
         pools = snapshot.clusters.map { cluster in
             if let pool = old.removeValue(forKey: cluster.state.id) {
                 pool.update(cluster)
@@ -116,7 +117,8 @@ final class Worker {
             }
             return ClusterPool(cluster: cluster, worker: self)
         }
-        for pool in old.values { pool.retire() }
+        // In an order that does not depend on chance.
+        for pool in before where old[pool.cluster.state.id] != nil { pool.retire() }
         turn.schedule()
     }
 

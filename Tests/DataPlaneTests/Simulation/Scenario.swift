@@ -24,7 +24,7 @@ struct Scenario {
         cluster = Self.drawCluster(chance)
         var again = RouteSettings()
         again.idempotent = .all
-        again.retry.conditions = [.connectFailure, .reset, .timeout, .lost]
+        again.retry.conditions = [.connectFailure, .reset, .timeout]
         again.retry.grpcStatuses = chance.hits(50) ? [.unavailable] : []
         if chance.hits(30) { again.perTryTimeout = .milliseconds(chance.range(200, 600)) }
         plan = RoutePlan(again)
