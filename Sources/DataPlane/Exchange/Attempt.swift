@@ -58,6 +58,9 @@ final class Attempt {
     /// Whether a response may still come of it.
     var isHopeful: Bool { state == .waiting || state == .running }
 
+    /// Whether the exchange still goes by how it ends.
+    var isWanted: Bool { isHopeful && exchange.outcome == nil && exchange.caller != nil }
+
     /// Whether the task has said something of its response.
     var hasAnswered: Bool { latency != nil }
 
@@ -102,9 +105,12 @@ final class Attempt {
 
     /// A connection took the request.
     func began(on stream: Stream, of connection: UpstreamConnection, endpoint: Endpoint) {
-        ticket = nil
+        if ticket != nil {
+            // How long it waited for a place says nothing about the task.
+            startedAt = worker.turn.now
+            ticket = nil
+        }
         task = (Borrowed(connection), Borrowed(stream))
-        self.endpoint = endpoint
         state = .running
     }
 
@@ -122,10 +128,11 @@ final class Attempt {
     // MARK: From the pool
 
     /// It found no connection: nothing of it was written.
-    func unsent(_ failure: Failure, endpoint: Endpoint?) {
+    /// - Parameter counts: whether it counts against the endpoint, as one of those that one incident ends does.
+    func unsent(_ failure: Failure, endpoint: Endpoint?, counts: Bool = true) {
         ticket = nil
         guard state == .waiting else { return }
-        exchange.attemptUnsent(self, failure, endpoint: endpoint)
+        exchange.attemptUnsent(self, failure, endpoint: endpoint, counts: counts)
     }
 
     /// It was taken off an endpoint that left the set before anything was written; it counts as no attempt.
@@ -153,6 +160,7 @@ final class Attempt {
     func receiveHead(_ headers: HeaderBlock, endStream: Bool, now: Int64) {
         guard state == .running else { return worker.blocks.give(headers) }
         latency = now - startedAt
+        exchange.noteMovement(now: now)
         exchange.receiveHead(headers, endStream: endStream, from: self)
     }
 
@@ -161,7 +169,7 @@ final class Attempt {
             task?.stream.with { session.creditStream($0, count) }
             return
         }
-        if isTrial { passTrial() }
+        if isTrial, exchange.answersWell { passTrial() }
     }
 
     func receiveEnd(trailers: HeaderBlock?) {
@@ -257,7 +265,7 @@ enum UpstreamClosing {
     /// In order, or with NO_ERROR.
     case completed
     /// Nothing of the request was written.
-    case unsent(Failure)
+    case unsent(Failure, counts: Bool)
     /// Written, and by the peer's own word not processed (REFUSED_STREAM, above GOAWAY's last id, never spoke HTTP/2).
     case refused(Failure)
     /// The task reset the stream.

@@ -10,10 +10,12 @@ extension Exchange {
         (primary.isLive ? [primary] : []) + others
     }
 
-    var hasOtherAttempts: Bool { !others.isEmpty }
-
     private var hasHopefulAttempt: Bool {
         primary.isHopeful || others.contains(where: \.isHopeful)
+    }
+
+    func hasHopefulAttempt(besides attempt: Attempt) -> Bool {
+        primary !== attempt && primary.isHopeful || others.contains { $0 !== attempt && $0.isHopeful }
     }
 
     /// Makes the first or the next attempt. Runs at the end of a turn.
@@ -109,7 +111,7 @@ extension Exchange {
 
     // MARK: Replays: no task has seen it
 
-    func attemptUnsent(_ attempt: Attempt, _ failure: Failure, endpoint: Endpoint?) {
+    func attemptUnsent(_ attempt: Attempt, _ failure: Failure, endpoint: Endpoint?, counts: Bool) {
         guard outcome == nil, caller != nil, let pool else {
             release(attempt)
             return retireIfOver()
@@ -119,13 +121,16 @@ extension Exchange {
         if let endpoint {
             tried.insert(endpoint)
             // A limit of ours says nothing about the endpoint.
-            if failure.kind != .circuitOpen { attempt.conclude(.connectFailure, in: pool) }
+            if failure.kind != .circuitOpen { attempt.conclude(counts ? .connectFailure : .abandoned, in: pool) }
         }
-        discount(attempt)
+        let isReplayed = mayConnectAgain(pool.cluster, failure) && mayReplay(pool, besides: attempt)
+        if isReplayed { discount(attempt) }
         release(attempt)
-        if mayConnectAgain(pool.cluster, failure), replay(pool) {
+        if isReplayed {
+            rewindRequest()
+            enqueueOnce()
             pool.count(.replaysUnsent)
-        } else if failure.kind == .circuitOpen || !retries(after: .connectFailure, of: nil, pushback: nil) {
+        } else if failure.kind != .connectFailure || !retries(after: .connectFailure, of: nil, pushback: nil) {
             if !hasHopefulAttempt { fail(failure) }
         }
     }
@@ -144,9 +149,12 @@ extension Exchange {
 
     /// The attempt was taken off an endpoint that left the set before anything was written; it counts as none.
     func attemptWithdrawn(_ attempt: Attempt) {
+        guard outcome == nil, caller != nil else {
+            release(attempt)
+            return retireIfOver()
+        }
         discount(attempt)
         release(attempt)
-        guard outcome == nil, caller != nil else { return retireIfOver() }
         enqueueOnce()
     }
 
@@ -154,18 +162,16 @@ extension Exchange {
     private func discount(_ attempt: Attempt) {
         guard let place = attempt.place else { return }
         attempt.place = nil
+        if let retryPlace { pool?.retryEnded(retryPlace) }
         retryPlace = place
         extraAttempts -= 1
         nextIsExtra = true
     }
 
     /// - Returns: false when there is nobody else, or the request is not held any more.
-    private func replay(_ pool: ClusterPool) -> Bool {
-        guard requestIsHeld, pool.cluster.endpoints.contains(where: { !tried.contains($0) }) else { return false }
-        if hasHopefulAttempt { return false }
-        rewindRequest()
-        enqueueOnce()
-        return true
+    private func mayReplay(_ pool: ClusterPool, besides attempt: Attempt) -> Bool {
+        requestIsHeld && !hasHopefulAttempt(besides: attempt)
+            && pool.cluster.endpoints.contains { !tried.contains($0) }
     }
 
     var requestIsHeld: Bool { !requestHasBody || requestBody.canStartOver }
@@ -190,16 +196,17 @@ extension Exchange {
             // nothing is wrong, which is passed on like any other.
             attempt.conclude(.reset, in: pool)
             endOrRetry(after: .reset, of: attempt) { passOnReset(.noError) }
-        case .unsent(let failure):
-            attemptUnsent(attempt, failure, endpoint: attempt.endpoint)
-        case .refused where attempt === winner:
+        case .unsent(let failure, let counts):
+            attemptUnsent(attempt, failure, endpoint: attempt.endpoint, counts: counts)
+        case .refused where attempt.hasAnswered:
             attempt.conclude(.lost, in: pool)
             fail(Failure(.connectionLost, "\(name) refused the stream after it had answered"))
         case .refused(let failure):
             refused(attempt, failure)
         case .reset(let code):
             attempt.conclude(.reset, in: pool)
-            endOrRetry(after: .reset, of: attempt) { passOnReset(code) }
+            // A task that has begun to answer has seen the call; the policy's reset is one before the head.
+            endOrRetry(after: attempt.hasAnswered ? .lost : .reset, of: attempt) { passOnReset(code) }
         case .failed(let failure, let counts):
             attempt.conclude(counts ? .lost : .abandoned, in: pool)
             let failure = Failure(failure.kind, "\(name) \(failure.message) (cluster \(pool?.cluster.name ?? "-"))")
@@ -218,10 +225,10 @@ extension Exchange {
         lastFailure = failure
         if let endpoint = attempt.endpoint { tried.insert(endpoint) }
         refusedAttempts += 1
-        discount(attempt)
         attempt.abandon()
         guard let pool else { return passOnReset(.refusedStream) }
         if refusedAttempts < pool.cluster.settings.maxRefusedAttempts, requestIsHeld, !hasHopefulAttempt {
+            discount(attempt)
             rewindRequest()
             enqueueOnce()
             pool.count(.replaysRefused)
@@ -329,7 +336,7 @@ extension Exchange {
         case .after(let pause): next += pause
         case nil: break
         }
-        let othersRun = liveAttempts.contains { $0 !== attempt && $0.isHopeful }
+        let othersRun = attempt.map { hasHopefulAttempt(besides: $0) } ?? hasHopefulAttempt
         let mayFollow =
             !hedgingStopped && extraAttempts + 1 < hedging.maxAttempts && requestIsHeld && requestBody.isFinished
             && deadline.map { next < $0 } ?? true

@@ -45,7 +45,10 @@ final class Exchange {
     private(set) var startedAt: Int64 = 0
 
     // The route's side.
-    var plan = RoutePlan.plain
+    /// Held by ``ownPlan``, or the plain one, which lives as long as the process: a reference to it would be counted by
+    /// all workers in one place.
+    unowned(unsafe) private(set) var plan = RoutePlan.plain
+    private var ownPlan: RoutePlan?
     var pool: ClusterPool?
     /// What the balancer goes by, where it asks for it.
     var hashKey: UInt64?
@@ -92,6 +95,8 @@ final class Exchange {
     var paceTimer: WheelTimer?
     var idleTimer: WheelTimer?
     private var movedAt: Int64 = 0
+    /// Whether response bytes were passed on since the idle timer was last armed.
+    private var hasSent = false
 
     // The response.
     var response: HeaderBlock?
@@ -198,6 +203,7 @@ final class Exchange {
     /// Response bytes were written to the caller: the task may send as many again.
     func downstreamSent(_ count: Int) {
         responseBytesSent += count
+        hasSent = true
         noteBuffered(-count)
         winner?.withTask { $0.credit($1, count) }
     }
@@ -215,6 +221,13 @@ final class Exchange {
         // Once admitted the header says what is left.
         if state != .fresh { return callerTimeout }
         return request?.value(.grpcTimeout).flatMap { GRPCTimeout.nanoseconds($0.span) }
+    }
+
+    /// Takes the route's plan.
+    func follow(_ plan: RoutePlan) {
+        if plan === RoutePlan.plain { return }
+        ownPlan = plan
+        self.plan = plan
     }
 
     /// What an attempt sends of the request's body, if it has one.
@@ -257,8 +270,13 @@ final class Exchange {
 
     private func idleTimerFired() {
         guard outcome == nil, let patience = plan.settings.idleTimeout, let idleTimer else { return }
+        let now = worker.turn.now
+        if hasSent {
+            hasSent = false
+            movedAt = now
+        }
         let due = movedAt + patience.nanoseconds
-        if due > worker.turn.now { return worker.timers.arm(idleTimer, at: due) }
+        if due > now { return worker.timers.arm(idleTimer, at: due) }
         pool?.count(.idleTimeouts)
         fail(
             Failure(
@@ -317,7 +335,11 @@ final class Exchange {
         }
         request = nil
         response = nil
-        plan = .plain
+        if ownPlan != nil {
+            plan = .plain
+            ownPlan = nil
+        }
+        hasSent = false
         pool = nil
         hashKey = nil
         isIdempotent = false

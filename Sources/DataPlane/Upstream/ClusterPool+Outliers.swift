@@ -13,14 +13,14 @@ extension ClusterPool {
         case .reset, .lost, .connectFailure, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)
         case .grpc, .http, .abandoned: break
         }
-        let now = worker.turn.now
-        if let latency {
+        if let latency, adaptive != nil || cluster.settings.balance == .peakEWMA {
+            let now = worker.turn.now
             // A task that fails at once is not quick.
             if cluster.settings.balance == .peakEWMA, result.isGood { endpoint.latency.note(latency, now: now) }
             adaptive?.note(latency: latency, now: now)
         }
         let ejection = OutlierDetector.note(
-            result, latency: latency, of: endpoint, in: cluster, now: now, isTrial: isTrial)
+            result, latency: latency, of: endpoint, in: cluster, now: worker.turn.now, isTrial: isTrial)
         if let ejection { report(ejection) }
     }
 

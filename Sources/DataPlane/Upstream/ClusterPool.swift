@@ -66,13 +66,13 @@ final class ClusterPool {
         if let sweepTimer { worker.timers.cancel(sweepTimer) }
         for pool in endpoints { pool.retire() }
         endpoints = []
-        while let attempt = waiting.pop() { attempt.exchange.fail(noEndpoint) }
+        while let attempt = waiting.pop() { attempt.unsent(noEndpoint, endpoint: nil) }
     }
 
     /// Puts the attempt on a connection of this endpoint, or into its queue.
     func submit(_ attempt: Attempt, to pick: Balancer.Pick) {
         guard pick.index < endpoints.count else {
-            attempt.exchange.fail(Failure(.noEndpoint, "cluster \(cluster.name) has left the configuration"))
+            attempt.unsent(Failure(.noEndpoint, "cluster \(cluster.name) has left the configuration"), endpoint: nil)
             return
         }
         if pick.isTrial { count(.ejectionTrials) }
@@ -91,11 +91,11 @@ final class ClusterPool {
         let patience = cluster.settings.noEndpointWait.nanoseconds
         cluster.state.requestRefresh()
         guard patience > 0 else {
-            attempt.exchange.fail(noEndpoint)
+            attempt.unsent(noEndpoint, endpoint: nil)
             return
         }
         guard let ticket = admitPending(attempt, to: waiting, patience: patience) else {
-            attempt.exchange.fail(queueIsFull)
+            attempt.unsent(queueIsFull, endpoint: nil)
             return
         }
         attempt.wait(with: ticket)
@@ -106,7 +106,7 @@ final class ClusterPool {
 
     private func giveUpWaiting() {
         let now = worker.turn.now
-        while let attempt = waiting.pop(dueBy: now) { attempt.exchange.fail(noEndpoint) }
+        while let attempt = waiting.pop(dueBy: now) { attempt.unsent(noEndpoint, endpoint: nil) }
         if let next = waiting.nextDeadline, let noEndpointTimer { worker.timers.arm(noEndpointTimer, at: next) }
     }
 

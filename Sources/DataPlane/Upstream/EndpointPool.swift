@@ -187,13 +187,19 @@ final class EndpointPool {
 
     private func sendAway(from connection: UpstreamConnection, _ failure: Failure) {
         if connections.contains(where: { $0 !== connection && $0.isUsable }) { return }
-        while let attempt = waiting.pop() { attempt.unsent(failure, endpoint: endpoint) }
+        // One incident is one failure of the task.
+        var counts = true
+        while let attempt = waiting.pop() {
+            attempt.unsent(failure, endpoint: endpoint, counts: counts)
+            counts = false
+        }
     }
 
     /// A connection is closed; nothing refers to it any more.
     func remove(_ connection: UpstreamConnection) {
+        guard let index = connections.firstIndex(where: { $0 === connection }) else { return }
+        connections.remove(at: index)
         CircuitBreaker.connectionEnded(connection.place, of: cluster.cluster.state)
-        connections.removeAll { $0 === connection }
     }
 
     // MARK: Patience
