@@ -195,7 +195,7 @@ extension Exchange {
             // The response was complete before, and the exchange with it. Without a response this is a reset that says
             // nothing is wrong, which is passed on like any other.
             attempt.conclude(.reset, in: pool)
-            endOrRetry(after: .reset, of: attempt) { passOnReset(.noError) }
+            endOrRetry(after: attempt.hasAnswered ? .lost : .reset, of: attempt) { passOnReset(.noError) }
         case .unsent(let failure, let counts):
             attemptUnsent(attempt, failure, endpoint: attempt.endpoint, counts: counts)
         case .refused where attempt.hasAnswered:
