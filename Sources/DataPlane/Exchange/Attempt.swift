@@ -58,6 +58,9 @@ final class Attempt {
     /// Whether a response may still come of it.
     var isHopeful: Bool { state == .waiting || state == .running }
 
+    /// Whether the exchange still goes by how it ends.
+    var isWanted: Bool { isHopeful && exchange.outcome == nil && exchange.caller != nil }
+
     /// Whether the task has said something of its response.
     var hasAnswered: Bool { latency != nil }
 
@@ -102,9 +105,12 @@ final class Attempt {
 
     /// A connection took the request.
     func began(on stream: Stream, of connection: UpstreamConnection, endpoint: Endpoint) {
-        ticket = nil
+        if ticket != nil {
+            // How long it waited for a place says nothing about the task.
+            startedAt = worker.turn.now
+            ticket = nil
+        }
         task = (Borrowed(connection), Borrowed(stream))
-        self.endpoint = endpoint
         state = .running
     }
 
@@ -122,10 +128,11 @@ final class Attempt {
     // MARK: From the pool
 
     /// It found no connection: nothing of it was written.
-    func unsent(_ failure: Failure, endpoint: Endpoint?) {
+    /// - Parameter isOutOfConnections: whether the cluster has as many as it may, and this endpoint none of them.
+    func unsent(_ failure: Failure, endpoint: Endpoint?, isOutOfConnections: Bool = false) {
         ticket = nil
         guard state == .waiting else { return }
-        exchange.attemptUnsent(self, failure, endpoint: endpoint)
+        exchange.attemptUnsent(self, failure, endpoint: endpoint, isOutOfConnections: isOutOfConnections)
     }
 
     /// It was taken off an endpoint that left the set before anything was written; it counts as no attempt.
@@ -153,6 +160,7 @@ final class Attempt {
     func receiveHead(_ headers: HeaderBlock, endStream: Bool, now: Int64) {
         guard state == .running else { return worker.blocks.give(headers) }
         latency = now - startedAt
+        exchange.noteMovement(now: now)
         exchange.receiveHead(headers, endStream: endStream, from: self)
     }
 
@@ -161,7 +169,7 @@ final class Attempt {
             task?.stream.with { session.creditStream($0, count) }
             return
         }
-        if isTrial { passTrial() }
+        if isTrial, exchange.answersWell { passTrial() }
     }
 
     func receiveEnd(trailers: HeaderBlock?) {
@@ -216,7 +224,9 @@ final class Attempt {
     func conclude(_ result: AttemptResult, in pool: ClusterPool?) {
         guard !isConcluded, let endpoint, let pool else { return }
         isConcluded = true
-        pool.judge(result, latency: latency, of: endpoint, isTrial: isTrial)
+        // One that was not answered took as long as it was waited for.
+        let waited = result == .timedOut ? age(now: worker.turn.now) : nil
+        pool.judge(result, latency: latency ?? waited, of: endpoint, isTrial: isTrial)
     }
 
     /// A message is what an ejected endpoint has to bring; how a long stream ends is another matter.

@@ -36,7 +36,7 @@ extension Exchange {
         }
         let pool = worker.pools[route.clusterIndex]
         self.pool = pool
-        plan = route.plan
+        follow(route.plan)
         let refusal =
             Admission.refusal(
                 plan: plan, pool: pool, request: request, connection: connection, worker: worker, now: now)
@@ -117,7 +117,7 @@ extension Exchange {
                 pool.count(.timeoutsNotUnderstood)
             }
         }
-        if timeout == nil, let ours = plan.settings.timeout(cluster: pool.cluster.settings, isGRPC: isGRPC) {
+        if timeout == nil, let ours = plan.settings.timeout(ofCluster: pool.cluster.settings.timeout, isGRPC: isGRPC) {
             timeout = ours.nanoseconds
             deadlineIsOurs = true
         }
@@ -138,15 +138,18 @@ extension Exchange {
     private func deadlinePassed() {
         guard outcome == nil, caller != nil else { return }
         let now = worker.turn.now
-        for attempt in liveAttempts where !attempt.hasAnswered {
-            // A caller in a hurry says nothing about the task.
-            if deadlineIsOurs || attempt.age(now: now) >= Self.fairWait { attempt.conclude(.timedOut, in: pool) }
+        // A caller in a hurry says nothing about the task, nor does the end of an attempt that came late.
+        let patience = deadlineIsOurs ? min(Self.fairWait, timeout / 2) : Self.fairWait
+        for attempt in liveAttempts where attempt.state == .running && !attempt.hasAnswered {
+            if attempt.age(now: now) >= patience { attempt.conclude(.timedOut, in: pool) }
         }
         let attempt = winner ?? liveAttempts.last
         let place =
             switch attempt?.endpoint {
             case let endpoint? where state == .responding: "reading the response of \(endpoint.name)"
             case let endpoint?: "waiting for the response of \(endpoint.name)"
+            case nil where plan.settings.fault?.delay != nil:
+                "held back by the route's fault, or waiting for an endpoint"
             case nil: "waiting for an endpoint"
             }
         fail(

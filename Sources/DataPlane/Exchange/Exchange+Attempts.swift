@@ -11,10 +11,12 @@ extension Exchange {
         (primary.isLive ? [primary] : []) + others
     }
 
-    var hasOtherAttempts: Bool { !others.isEmpty }
-
     private var hasHopefulAttempt: Bool {
         primary.isHopeful || others.contains(where: \.isHopeful)
+    }
+
+    func hasHopefulAttempt(besides attempt: Attempt) -> Bool {
+        primary !== attempt && primary.isHopeful || others.contains { $0 !== attempt && $0.isHopeful }
     }
 
     /// Makes the first or the next attempt. Runs at the end of a turn.
@@ -113,23 +115,28 @@ extension Exchange {
 
     // MARK: Replays: no task has seen it
 
-    func attemptUnsent(_ attempt: Attempt, _ failure: Failure, endpoint: Endpoint?) {
+    func attemptUnsent(_ attempt: Attempt, _ failure: Failure, endpoint: Endpoint?, isOutOfConnections: Bool = false) {
         guard outcome == nil, caller != nil, let pool else {
             release(attempt)
             return retireIfOver()
         }
         lastFailure = failure
-        unsentAttempts += 1
+        // Another endpoint may have a connection where this one may get none; looking for it is no try.
+        if !isOutOfConnections { unsentAttempts += 1 }
         if let endpoint {
             tried.insert(endpoint)
             // A limit of ours says nothing about the endpoint.
             if failure.kind != .circuitOpen { endpoint.failuresTotal.add(1, ordering: .relaxed) }
         }
-        discount(attempt)
+        let isReplayed =
+            (isOutOfConnections || mayConnectAgain(pool.cluster, failure)) && mayReplay(pool, besides: attempt)
+        if isReplayed { discount(attempt) }
         release(attempt)
-        if mayConnectAgain(pool.cluster, failure), replay(pool) {
+        if isReplayed {
+            rewindRequest()
+            enqueueOnce()
             pool.count(.replaysUnsent)
-        } else if failure.kind == .circuitOpen || !retries(after: .connectFailure, of: nil, pushback: nil) {
+        } else if failure.kind != .connectFailure || !retries(after: .connectFailure, of: nil, pushback: nil) {
             if !hasHopefulAttempt { fail(failure) }
         }
     }
@@ -148,9 +155,12 @@ extension Exchange {
 
     /// The attempt was taken off an endpoint that left the set before anything was written; it counts as none.
     func attemptWithdrawn(_ attempt: Attempt) {
+        guard outcome == nil, caller != nil else {
+            release(attempt)
+            return retireIfOver()
+        }
         discount(attempt)
         release(attempt)
-        guard outcome == nil, caller != nil else { return retireIfOver() }
         enqueueOnce()
     }
 
@@ -158,18 +168,16 @@ extension Exchange {
     private func discount(_ attempt: Attempt) {
         guard let place = attempt.place else { return }
         attempt.place = nil
+        if let retryPlace { pool?.retryEnded(retryPlace) }
         retryPlace = place
         extraAttempts -= 1
         nextIsExtra = true
     }
 
     /// - Returns: false when there is nobody else, or the request is not held any more.
-    private func replay(_ pool: ClusterPool) -> Bool {
-        guard requestIsHeld, pool.cluster.endpoints.contains(where: { !tried.contains($0) }) else { return false }
-        if hasHopefulAttempt { return false }
-        rewindRequest()
-        enqueueOnce()
-        return true
+    private func mayReplay(_ pool: ClusterPool, besides attempt: Attempt) -> Bool {
+        requestIsHeld && !hasHopefulAttempt(besides: attempt)
+            && pool.cluster.endpoints.contains { !tried.contains($0) }
     }
 
     var requestIsHeld: Bool { !requestHasBody || requestBody.canStartOver }
@@ -193,17 +201,18 @@ extension Exchange {
             // The response was complete before, and the exchange with it. Without a response this is a reset that says
             // nothing is wrong, which is passed on like any other.
             attempt.conclude(.reset, in: pool)
-            endOrRetry(after: .reset, of: attempt) { passOnReset(.noError) }
+            endOrRetry(after: attempt.hasAnswered ? .lost : .reset, of: attempt) { passOnReset(.noError) }
         case .unsent(let failure):
             attemptUnsent(attempt, failure, endpoint: attempt.endpoint)
-        case .refused where attempt === winner:
+        case .refused where attempt.hasAnswered:
             attempt.conclude(.lost, in: pool)
             fail(Failure(.connectionLost, "\(name) refused the stream after it had answered"))
         case .refused(let failure):
             refused(attempt, failure)
         case .reset(let code):
             attempt.conclude(.reset, in: pool)
-            endOrRetry(after: .reset, of: attempt) { passOnReset(code) }
+            // A task that has begun to answer has seen the call; the policy's reset is one before the head.
+            endOrRetry(after: attempt.hasAnswered ? .lost : .reset, of: attempt) { passOnReset(code) }
         case .failed(let failure, let counts):
             attempt.conclude(counts ? .lost : .abandoned, in: pool)
             let failure = Failure(failure.kind, "\(name) \(failure.message) (cluster \(pool?.cluster.name ?? "-"))")
@@ -222,10 +231,10 @@ extension Exchange {
         lastFailure = failure
         if let endpoint = attempt.endpoint { tried.insert(endpoint) }
         refusedAttempts += 1
-        discount(attempt)
         attempt.abandon()
         guard let pool else { return passOnReset(.refusedStream) }
         if refusedAttempts < pool.cluster.settings.maxRefusedAttempts, requestIsHeld, !hasHopefulAttempt {
+            discount(attempt)
             rewindRequest()
             enqueueOnce()
             pool.count(.replaysRefused)
@@ -248,7 +257,7 @@ extension Exchange {
         guard requestIsHeld else { return false }
         let now = worker.turn.now
         let decision = plan.settings.retry.decide(
-            after: result, isIdempotent: isIdempotent, attempts: grantedRetries + 1, pushback: pushback,
+            after: result, isIdempotent: isIdempotent, attempts: extraAttempts + 1, pushback: pushback,
             timeLeft: deadline.map { $0 - now }, random: &worker.random)
         switch decision {
         case .final, .exhausted:
@@ -273,7 +282,6 @@ extension Exchange {
         if let retryPlace { pool.retryEnded(retryPlace) }
         retryPlace = place
         nextIsExtra = true
-        grantedRetries += 1
         return true
     }
 
@@ -303,16 +311,20 @@ extension Exchange {
     // MARK: Hedging
 
     private func armHedge(_ hedging: HedgingPolicy, now: Int64) {
-        guard !hedgingStopped, grantedRetries + 1 < hedging.maxAttempts else { return }
+        guard !hedgingStopped, extraAttempts + 1 < hedging.maxAttempts else { return }
         armPace(at: now + hedging.delay.nanoseconds)
     }
 
     /// Makes an attempt beside those that run, if the request is complete and held.
     private func hedge(_ pool: ClusterPool, now: Int64) {
         guard winner == nil, let hedging = plan.settings.hedging, !hedgingStopped,
-            grantedRetries + 1 < hedging.maxAttempts, let request, requestIsHeld, requestBody.isFinished,
-            requestBody.trailers == nil, takeRetry(pool, now: now)
+            extraAttempts + 1 < hedging.maxAttempts, let request, requestIsHeld, requestBody.trailers == nil
         else { return }
+        guard requestBody.isFinished else {
+            hedgeIsDue = true
+            return
+        }
+        guard takeRetry(pool, now: now) else { return }
         for attempt in liveAttempts {
             if let endpoint = attempt.endpoint, !tried.contains(endpoint) { tried.insert(endpoint) }
         }
@@ -331,12 +343,14 @@ extension Exchange {
         var next = now
         switch pushback {
         case .never: hedgingStopped = true
-        case .after(let pause): next += pause
+        case .after(let pause):
+            next += pause
+            hedgeNotBefore = next
         case nil: break
         }
-        let othersRun = liveAttempts.contains { $0 !== attempt && $0.isHopeful }
+        let othersRun = attempt.map { hasHopefulAttempt(besides: $0) } ?? hasHopefulAttempt
         let mayFollow =
-            !hedgingStopped && grantedRetries + 1 < hedging.maxAttempts && requestIsHeld && requestBody.isFinished
+            !hedgingStopped && extraAttempts + 1 < hedging.maxAttempts && requestIsHeld && requestBody.isFinished
             && deadline.map { next < $0 } ?? true
         guard othersRun || mayFollow else { return false }
         if !othersRun {
@@ -347,7 +361,7 @@ extension Exchange {
         }
         if let endpoint = attempt?.endpoint { tried.insert(endpoint) }
         attempt?.abandon()
-        if mayFollow { armPace(at: next) }
+        if mayFollow { armPace(at: max(next, hedgeNotBefore)) }
         return true
     }
 

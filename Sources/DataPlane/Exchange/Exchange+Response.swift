@@ -35,7 +35,7 @@ extension Exchange {
         if plan.readsStatuses {
             let result = result(of: headers, trailers: endStream ? headers : nil)
             if let result, isRetried(result, headers, attempt) { return worker.blocks.give(headers) }
-            if !endStream, isGRPC, mayBeRetried {
+            if !endStream, isGRPC, mayBeRetried(attempt) {
                 // The status is in trailers to come: until then the response is nobody's yet.
                 attempt.heldHead = headers
                 attempt.armTimer(at: worker.turn.now + Self.holdMax)
@@ -47,9 +47,16 @@ extension Exchange {
 
     /// Whether a status to come can still lead to another attempt. A caller that has more to say may wait for the head
     /// before it says it.
-    private var mayBeRetried: Bool {
+    private func mayBeRetried(_ attempt: Attempt) -> Bool {
         let most = plan.settings.hedging?.maxAttempts ?? plan.settings.retry.maxAttempts
-        return requestBody.isFinished && (hasOtherAttempts || extraAttempts + 1 < most && requestIsHeld)
+        return requestBody.isFinished
+            && (hasHopefulAttempt(besides: attempt) || extraAttempts + 1 < most && requestIsHeld)
+    }
+
+    /// Whether the response's head promises a good answer.
+    var answersWell: Bool {
+        guard let status = response?.status else { return false }
+        return isGRPC ? status == 200 : AttemptResult.http(status).isGood
     }
 
     private func isRetried(_ result: AttemptResult, _ last: HeaderBlock, _ attempt: Attempt) -> Bool {

@@ -45,7 +45,10 @@ final class Exchange {
     private(set) var startedAt: Int64 = 0
 
     // The route's side.
-    var plan = RoutePlan.plain
+    /// Held by ``ownPlan``, or the plain one, which lives as long as the process: a reference to it would be counted by
+    /// all workers in one place.
+    unowned(unsafe) private(set) var plan = RoutePlan.plain
+    private var ownPlan: RoutePlan?
     var pool: ClusterPool?
     /// What the balancer goes by, where it asks for it.
     var hashKey: UInt64?
@@ -69,14 +72,16 @@ final class Exchange {
     var refusedAttempts = 0
     /// Retries and hedges so far.
     var extraAttempts = 0
-    /// Retries and hedges that were allowed so far, whether a task saw them or not.
-    var grantedRetries = 0
     /// What the caller said about its own retries.
     var callersAttempts: Int?
     /// Whether the next attempt is a retry or a hedge, and no replay.
     var nextIsExtra = false
     /// Whether a task asked that no further hedge is made.
     var hedgingStopped = false
+    /// Whether a hedge waits for the end of the request.
+    var hedgeIsDue = false
+    /// When a task asked to be left alone until. Nanoseconds of the monotonic clock.
+    var hedgeNotBefore: Int64 = 0
     var lastFailure: Failure?
 
     // Time. Nanoseconds of the monotonic clock.
@@ -94,6 +99,8 @@ final class Exchange {
     var paceTimer: WheelTimer?
     var idleTimer: WheelTimer?
     private var movedAt: Int64 = 0
+    /// Whether response bytes were passed on since the idle timer was last armed.
+    private var hasSent = false
 
     // The response.
     var response: HeaderBlock?
@@ -174,6 +181,10 @@ final class Exchange {
         } else {
             requestBody.finish(trailers: trailers)
         }
+        if hedgeIsDue {
+            hedgeIsDue = false
+            enqueueOnce()
+        }
         resumeRequest()
     }
 
@@ -200,6 +211,7 @@ final class Exchange {
     /// Response bytes were written to the caller: the task may send as many again.
     func downstreamSent(_ count: Int) {
         responseBytesSent += count
+        hasSent = true
         noteBuffered(-count)
         winner?.withTask { $0.credit($1, count) }
     }
@@ -217,6 +229,13 @@ final class Exchange {
         // Once admitted the header says what is left.
         if state != .fresh { return callerTimeout }
         return request?.value(.grpcTimeout).flatMap { GRPCTimeout.nanoseconds($0.span) }
+    }
+
+    /// Takes the route's plan.
+    func follow(_ plan: RoutePlan) {
+        if plan === RoutePlan.plain { return }
+        ownPlan = plan
+        self.plan = plan
     }
 
     /// What an attempt sends of the request's body, if it has one.
@@ -259,8 +278,13 @@ final class Exchange {
 
     private func idleTimerFired() {
         guard outcome == nil, let patience = plan.settings.idleTimeout, let idleTimer else { return }
+        let now = worker.turn.now
+        if hasSent {
+            hasSent = false
+            movedAt = now
+        }
         let due = movedAt + patience.nanoseconds
-        if due > worker.turn.now { return worker.timers.arm(idleTimer, at: due) }
+        if due > now { return worker.timers.arm(idleTimer, at: due) }
         pool?.count(.idleTimeouts)
         fail(
             Failure(
@@ -319,7 +343,11 @@ final class Exchange {
         }
         request = nil
         response = nil
-        plan = .plain
+        if ownPlan != nil {
+            plan = .plain
+            ownPlan = nil
+        }
+        hasSent = false
         pool = nil
         hashKey = nil
         isIdempotent = false
@@ -331,9 +359,10 @@ final class Exchange {
         callersAttempts = nil
         callerTimeout = nil
         extraAttempts = 0
-        grantedRetries = 0
         nextIsExtra = false
         hedgingStopped = false
+        hedgeNotBefore = 0
+        hedgeIsDue = false
         lastFailure = nil
         deadline = nil
         deadlineIsOurs = false

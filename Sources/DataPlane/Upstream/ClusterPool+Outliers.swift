@@ -13,15 +13,19 @@ extension ClusterPool {
         case .reset, .lost, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)
         case .grpc, .http, .connectFailure, .abandoned: break
         }
-        let now = worker.turn.now
-        if let latency {
+        if let latency, adaptive != nil || cluster.settings.balance == .peakEWMA {
+            let now = worker.turn.now
             // A task that fails at once is not quick.
             if cluster.settings.balance == .peakEWMA, result.isGood { endpoint.latency.note(latency, now: now) }
             adaptive?.note(latency: latency, now: now)
         }
         let ejection = OutlierDetector.note(
-            result, latency: latency, of: endpoint, in: cluster, now: now, isTrial: isTrial)
-        if let ejection { report(ejection) }
+            result, latency: latency, of: endpoint, in: cluster, now: worker.turn.now, isTrial: isTrial)
+        if let ejection {
+            report(ejection)
+        } else if isTrial, !endpoint.outlier.isEjected {
+            worker.logger.info("endpoint \(endpoint.name) of cluster \(cluster.name) takes streams again")
+        }
     }
 
     /// Each worker looks once per interval; the first of them compares the endpoints.
@@ -48,11 +52,7 @@ extension ClusterPool {
         case .latency: count(.ejectionsLatency)
         case .trial: count(.ejectionsTrial)
         }
-        worker.logger.warning(
-            "endpoint ejected",
-            metadata: [
-                "cluster": "\(cluster.name)", "endpoint": "\(ejection.endpoint.name)",
-                "reason": "\(ejection.reason.rawValue)", "for": "\(ejection.lasts)",
-            ])
+        let subject = "endpoint \(ejection.endpoint.name) of cluster \(cluster.name)"
+        worker.logger.warning("\(subject) is ejected for \(ejection.lasts): \(ejection.reason.rawValue)")
     }
 }

@@ -67,13 +67,13 @@ final class ClusterPool {
         if let sweepTimer { worker.timers.cancel(sweepTimer) }
         for pool in endpoints { pool.retire() }
         endpoints = []
-        while let attempt = waiting.pop() { attempt.exchange.fail(noEndpoint) }
+        while let attempt = waiting.pop() { attempt.unsent(noEndpoint, endpoint: nil) }
     }
 
     /// Puts the attempt on a connection of this endpoint, or into its queue.
     func submit(_ attempt: Attempt, to pick: Balancer.Pick) {
         guard pick.index < endpoints.count else {
-            attempt.exchange.fail(Failure(.noEndpoint, "cluster \(cluster.name) has left the configuration"))
+            attempt.unsent(Failure(.noEndpoint, "cluster \(cluster.name) has left the configuration"), endpoint: nil)
             return
         }
         if pick.isTrial { count(.ejectionTrials) }
@@ -81,6 +81,9 @@ final class ClusterPool {
         attempt.aim(at: pool.endpoint, isTrial: pick.isTrial)
         pool.submit(attempt)
     }
+
+    /// Whether this worker has a connection to any endpoint that takes streams.
+    var hasUsableConnection: Bool { endpoints.contains(where: \.hasUsableConnection) }
 
     /// Has an unreachable endpoint tried again, by a connection without streams.
     func probe(_ index: Int) {
@@ -92,11 +95,11 @@ final class ClusterPool {
         let patience = cluster.settings.noEndpointWait.nanoseconds
         cluster.state.requestRefresh()
         guard patience > 0 else {
-            attempt.exchange.fail(noEndpoint)
+            attempt.unsent(noEndpoint, endpoint: nil)
             return
         }
         guard let ticket = admitPending(attempt, to: waiting, patience: patience) else {
-            attempt.exchange.fail(queueIsFull)
+            attempt.unsent(queueIsFull, endpoint: nil)
             return
         }
         attempt.wait(with: ticket)
@@ -107,7 +110,7 @@ final class ClusterPool {
 
     private func giveUpWaiting() {
         let now = worker.turn.now
-        while let attempt = waiting.pop(dueBy: now) { attempt.exchange.fail(noEndpoint) }
+        while let attempt = waiting.pop(dueBy: now) { attempt.unsent(noEndpoint, endpoint: nil) }
         if let next = waiting.nextDeadline, let noEndpointTimer { worker.timers.arm(noEndpointTimer, at: next) }
     }
 
@@ -120,7 +123,7 @@ final class ClusterPool {
     /// Why a stream found no place in a queue.
     var queueIsFull: Failure {
         Failure(
-            .circuitOpen, "\(pendingCount) streams wait for cluster \(cluster.name) already, the limit is reached")
+            .circuitOpen, "cluster \(cluster.name) is at its max_pending: \(pendingCount) streams wait already")
     }
 
     func notePending(_ change: Int) {

@@ -29,6 +29,9 @@ final class EndpointPool {
 
     var settings: ClusterSettings { cluster.cluster.settings }
 
+    /// Whether a connection is there, or on its way, that takes streams.
+    var hasUsableConnection: Bool { connections.contains(where: \.isUsable) }
+
     func submit(_ attempt: Attempt) {
         for connection in connections where connection.hasSlot {
             if connection.start(attempt) { return }
@@ -60,7 +63,10 @@ final class EndpointPool {
     }
 
     private func open(asProbe isProbe: Bool = false) {
-        guard let place = CircuitBreaker.admitConnection(to: cluster.cluster) else { return noConnectionLeft() }
+        let isOnly = { [cluster] in !cluster.hasUsableConnection }
+        guard let place = CircuitBreaker.admitConnection(to: cluster.cluster, isOnly: isOnly) else {
+            return noConnectionLeft()
+        }
         let connection = UpstreamConnection(endpoint: endpoint, pool: self, place: place, isProbe: isProbe)
         connections.append(connection)
         connection.connect()
@@ -70,9 +76,8 @@ final class EndpointPool {
     private func noConnectionLeft() {
         cluster.count(.connectionsOverLimit)
         if connections.contains(where: \.isUsable) { return }
-        let failure = Failure(
-            .circuitOpen, "cluster \(cluster.cluster.name) has as many connections open as it may")
-        while let attempt = waiting.pop() { attempt.unsent(failure, endpoint: endpoint) }
+        let failure = CircuitBreaker.connectionRefusal(of: cluster.cluster, random: &worker.random)
+        while let attempt = waiting.pop() { attempt.unsent(failure, endpoint: endpoint, isOutOfConnections: true) }
     }
 
     /// Tries an endpoint that could not be reached by a connection without streams, unless another worker does. What
@@ -194,8 +199,9 @@ final class EndpointPool {
 
     /// A connection is closed; nothing refers to it any more.
     func remove(_ connection: UpstreamConnection) {
+        guard let index = connections.firstIndex(where: { $0 === connection }) else { return }
+        connections.remove(at: index)
         CircuitBreaker.connectionEnded(connection.place, of: cluster.cluster.state)
-        connections.removeAll { $0 === connection }
     }
 
     // MARK: Patience

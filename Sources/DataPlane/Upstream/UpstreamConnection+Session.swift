@@ -64,25 +64,23 @@ extension UpstreamConnection: SessionDelegate {
         }
         endpoint.activeStreams.subtract(1, ordering: .relaxed)
         cluster.count(.streamsActive, -1)
-        withAttempt(stream) { $0.closed(closing(of: stream, code)) }
+        withAttempt(stream) { $0.closed(closing(of: stream, code, isWanted: $0.isWanted)) }
         streamEnded(session)
     }
 
-    private func closing(of stream: Stream, _ code: ErrorCode) -> UpstreamClosing {
+    private func closing(of stream: Stream, _ code: ErrorCode, isWanted: Bool) -> UpstreamClosing {
         if stream.remoteEnded { return .completed }
         if let loss {
-            return stream.headersSent ? .failed(loss, counts: countLoss()) : .unsent(connectFailure(loss))
+            let counts = isWanted && countLoss()
+            return stream.headersSent ? .failed(loss, counts: counts) : .unsent(connectFailure(loss))
         }
         if stream.resetByUs { return .completed }
         let refusal = Failure(.connectFailure, "\(endpoint.name) of cluster \(cluster.cluster.name) refused the stream")
         if let reset = stream.resetByPeer {
             return reset == .refusedStream ? .refused(refusal) : .reset(reset)
         }
-        if code == .refusedStream {
-            // The library closes what is above GOAWAY's last id, and what it could not send after a GOAWAY.
-            return stream.headersSent ? .refused(refusal) : .unsent(refusal)
-        }
-        if !stream.headersSent { return .unsent(refusal) }
+        // The library closes what is above GOAWAY's last id, and what it could not send after a GOAWAY.
+        if code == .refusedStream || !stream.headersSent { return .refused(refusal) }
         if code == .noError { return .completed }
         return .failed(Failure(.upstreamProtocolError, "sent a malformed response (\(code))"), counts: true)
     }

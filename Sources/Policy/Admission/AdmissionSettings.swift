@@ -40,6 +40,8 @@ package struct CircuitBreakerSettings: Sendable, Equatable {
 
 /// A limit of concurrency that follows latency (gradient): limit ← limit · (lowest latency / latency now) + headroom.
 package struct AdaptiveLimitSettings: Sendable, Equatable {
+    /// A call counts from its beginning to its end: a cluster of streams that live long wants a minimum above their
+    /// number, or no such limit.
     package var minimum = 10
     package var maximum = 1_000
     /// How often the limit is set anew.

@@ -27,9 +27,14 @@ package enum CircuitBreaker {
     }
 
     /// Takes the place of a connection that is about to be opened.
+    /// - Parameter isOnly: whether the worker would be left without any. One that has none may always open one: those
+    ///   of the other workers serve none of its streams, and may stay open for long without a stream.
     /// - Returns: nil when there is none; otherwise goes back with ``connectionEnded(_:of:)``.
-    package static func admitConnection(to cluster: Cluster) -> CircuitPlace? {
-        take(cluster.settings.breakers.maxConnections, cluster.state.openConnections)
+    package static func admitConnection(to cluster: Cluster, isOnly: () -> Bool) -> CircuitPlace? {
+        if let place = take(cluster.settings.breakers.maxConnections, cluster.state.openConnections) { return place }
+        guard isOnly() else { return nil }
+        cluster.state.openConnections.add(1, ordering: .relaxed)
+        return CircuitPlace(isCounted: true)
     }
 
     package static func connectionEnded(_ place: CircuitPlace, of cluster: ClusterState) {
@@ -66,7 +71,14 @@ extension CircuitBreaker {
     package static func refusal(of cluster: Cluster, random: inout SplitMix64) -> Failure {
         let limit = cluster.settings.breakers.maxRequests ?? 0
         return Failure(
-            .circuitOpen, "cluster \(cluster.name) has \(limit) exchanges in flight, as many as it may",
+            .circuitOpen, "cluster \(cluster.name) is at its max_requests (\(limit))", pushback: Pushback.soon(&random))
+    }
+
+    /// What an exchange is answered for which no connection may be opened.
+    package static func connectionRefusal(of cluster: Cluster, random: inout SplitMix64) -> Failure {
+        let limit = cluster.settings.breakers.maxConnections ?? 0
+        return Failure(
+            .circuitOpen, "cluster \(cluster.name) is at its max_connections (\(limit))",
             pushback: Pushback.soon(&random))
     }
 
@@ -77,7 +89,7 @@ extension CircuitBreaker {
     ) -> Failure {
         Failure(
             .circuitOpen,
-            "cluster \(cluster.name) would queue: by its latency this worker has \(limit) exchanges in flight at most",
+            "cluster \(cluster.name) would queue: its latency allows no more exchanges now (adaptive limit, \(limit))",
             pushback: Pushback.soon(&random))
     }
 }

@@ -12,17 +12,17 @@ package enum OutlierDetector {
     ///     gives the right back.
     /// - Returns: that the endpoint was ejected for it.
     package static func note(
-        _ result: AttemptResult, latency: Int64?, of endpoint: Endpoint, in cluster: Cluster, now: Int64,
-        isTrial: Bool = false
+        _ result: AttemptResult, latency: Int64?, of endpoint: Endpoint, in cluster: Cluster,
+        now: @autoclosure () -> Int64, isTrial: Bool = false
     ) -> Ejection? {
         guard cluster.settings.outlier.isEnabled else {
             // It was claimed while somebody looked.
-            if isTrial { endpoint.outlier.restore(now: now) }
+            if isTrial { endpoint.outlier.restore(now: now()) }
             return nil
         }
         let verdict = result.verdict(under: cluster.settings.outlier)
         if endpoint.outlier.isEjected {
-            return isTrial ? endTrial(verdict, of: endpoint, in: cluster, now: now) : nil
+            return isTrial ? endTrial(verdict, of: endpoint, in: cluster, now: now()) : nil
         }
         switch verdict {
         case .neutral: return nil
@@ -32,7 +32,7 @@ package enum OutlierDetector {
             if cluster.settings.outlier.latencyFactor != nil, let latency { endpoint.outlier.count(latency: latency) }
             return nil
         case .failure:
-            return noteFailure(of: endpoint, in: cluster, now: now)
+            return noteFailure(of: endpoint, in: cluster, now: now())
         }
     }
 

@@ -20,9 +20,11 @@ package struct RouteSettings: Sendable, Equatable {
     package init() {}
 
     /// The time limit of an exchange whose caller sets none.
-    package func timeout(cluster: ClusterSettings, isGRPC: Bool) -> Duration? {
+    /// - Parameter cluster: the cluster's `timeout`.
+    @inline(__always)
+    package func timeout(ofCluster cluster: Duration?, isGRPC: Bool) -> Duration? {
         switch timeout {
-        case .cluster: cluster.timeout ?? (isGRPC ? nil : RouteTimeout.defaultHTTP)
+        case .cluster: cluster ?? (isGRPC ? nil : RouteTimeout.defaultHTTP)
         case .none: nil
         case .after(let limit): limit
         }
