@@ -25,7 +25,7 @@ extension Exchange {
         guard let path = request.value(.path) else { return false }
         let authority = request.value(.authority) ?? request.value(.host) ?? UnsafeBufferPointer(start: nil, count: 0)
         let snapshot = worker.snapshot
-        guard let route = snapshot.routes.match(authority: authority.span, path: path.span) else {
+        guard let index = snapshot.routes.firstIndex(authority: authority.span, path: path.span) else {
             worker.count(.noRoute)
             reply(
                 Failure(
@@ -34,9 +34,9 @@ extension Exchange {
                         + "'\(String(decoding: authority.prefix(128), as: UTF8.self))'"))
             return false
         }
-        let pool = worker.pools[route.clusterIndex]
+        let pool = worker.pools[snapshot.routes.routes[index].clusterIndex]
         self.pool = pool
-        follow(route.plan)
+        follow(snapshot.routes.routes[index].plan)
         let refusal =
             Admission.refusal(
                 plan: plan, pool: pool, request: request, connection: connection, worker: worker, now: now)

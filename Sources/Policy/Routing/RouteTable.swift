@@ -98,8 +98,15 @@ package struct RouteTable: Sendable {
 
     /// The first route whose conditions hold, or nil.
     package func match(authority: Span<UInt8>, path: Span<UInt8>) -> Route? {
-        for route in routes where route.path.matches(path) && route.authority.matches(authority) {
-            return route
+        firstIndex(authority: authority, path: path).map { routes[$0] }
+    }
+
+    /// The same as an index into ``routes``: on the path of a request a copy of the route would count the references
+    /// in it, which all workers share.
+    package func firstIndex(authority: Span<UInt8>, path: Span<UInt8>) -> Int? {
+        for index in routes.indices where routes[index].path.matches(path) && routes[index].authority.matches(authority)
+        {
+            return index
         }
         return nil
     }
