@@ -99,8 +99,8 @@ final class EndpointCheck {
             breaks = 0
             goOn()
         case .statement(let result):
+            // Whether the Watch lasts is known only when the next check finds it open.
             take(result, isStatement: true)
-            breaks = 0
             if asked != nil { goOn() }
         case .broken(let result):
             breaks += 1
