@@ -82,6 +82,7 @@ struct AdminServerTests {
         endpoint.streamsTotal.store(10, ordering: .relaxed)
         endpoint.failuresTotal.store(1, ordering: .relaxed)
         endpoint.connections.store(3, ordering: .relaxed)
+        endpoint.health.set(.unhealthy, reason: "NOT_SERVING")
         let cluster = ClusterStatus.test(
             "us\"ers", endpoints: [endpoint],
             sources: [.dns("users.local", ttl: .seconds(5), age: .seconds(3), lastFailure: "SERVFAIL"), .fixed])
@@ -97,8 +98,8 @@ struct AdminServerTests {
                             name: "us\"ers", balance: "round_robin",
                             endpoints: [
                                 .init(
-                                    address: "[fd00::1]:50051", state: "ready", active_streams: 2, streams_total: 10,
-                                    failures_total: 1, connections: 3)
+                                    address: "[fd00::1]:50051", state: "unhealthy", health_reason: "NOT_SERVING",
+                                    active_streams: 2, streams_total: 10, failures_total: 1, connections: 3)
                             ],
                             discovery: [
                                 .init(
@@ -124,6 +125,8 @@ struct AdminServerTests {
         struct Endpoint: Decodable, Equatable {
             var address: String
             var state: String
+            var health_reason: String?
+            var ejected_for_seconds: Double?
             var active_streams: Int
             var streams_total: Int
             var failures_total: Int

@@ -183,7 +183,7 @@ struct ConfigurationDiscoveryTests {
             ),
             (
                 "dns: {empty_after: 100ms}",
-                "6:24: clusters.users.dns.empty_after: '100ms' is out of range (from 1s to 168h)"
+                "6:24: clusters.users.dns.empty_after: '100ms' is out of range (from 1s to 168h, or never)"
             ),
             (
                 "dns: never",
@@ -224,7 +224,7 @@ struct ConfigurationDiscoveryTests {
                 "4:28: dns.search[1]: 'a b' is not a DNS domain (write a list like [demo.local])"
             ),
             ("search: {}", "4:15: dns.search: expected a DNS domain or 'system', found a mapping"),
-            ("ndots: 16", "4:14: dns.ndots: '16' is out of range (from 0 to 15)"),
+            ("ndots: 16", "4:14: dns.ndots: '16' is out of range (from 0 to 15, or system)"),
             ("serch: []", "4:7: unknown key 'serch' in dns (did you mean 'search'?)"),
         ])
     func dnsValues(pair: String, expected: String) {

@@ -138,8 +138,8 @@ struct ConfigurationLoaderTests {
                 "dns: {servers: [127.0.0.1, localhost]}",
                 "4:28: dns.servers[1]: 'localhost' is not an IP address (names are resolved only in dns:// URLs)"
             ),
-            ("workers: 0", "4:10: workers: '0' is out of range (from 1 to 1024)"),
-            ("workers: 1025", "4:10: workers: '1025' is out of range (from 1 to 1024)"),
+            ("workers: 0", "4:10: workers: '0' is out of range (from 1 to 1024, or auto)"),
+            ("workers: 1025", "4:10: workers: '1025' is out of range (from 1 to 1024, or auto)"),
             ("workers: ~", "4:10: workers: expected a whole number or 'auto', found nothing"),
             ("cluster: {}", "4:1: unknown key 'cluster' at the top level (did you mean 'clusters'?)"),
             ("[]: 1", "4:1: a key must be a name, not a collection"),

@@ -131,9 +131,9 @@ struct ConfigurationResilienceRouteTests {
         "what is no value is refused at its place",
         arguments: [
             ("timeout: never", "5:14: routes[0].timeout: 'never' is not a duration (\(durations))"),
-            ("timeout: 1ms", "5:14: routes[0].timeout: '1ms' is out of range (from 10ms to 168h)"),
+            ("timeout: 1ms", "5:14: routes[0].timeout: '1ms' is out of range (from 10ms to 168h, or off)"),
             ("max_deadline: 5", "5:19: routes[0].max_deadline: '5' has no unit (write 5s or 5ms)"),
-            ("per_try_timeout: 0s", "5:22: routes[0].per_try_timeout: '0s' is out of range (from 1ms to 1h)"),
+            ("per_try_timeout: 0s", "5:22: routes[0].per_try_timeout: '0s' is out of range (from 1ms to 1h, or off)"),
             ("idle_timeout: 1x", "5:19: routes[0].idle_timeout: '1x' is not a duration (\(durations))"),
             (
                 "retry: {on: [unavailble]}",
@@ -185,7 +185,8 @@ struct ConfigurationResilienceRouteTests {
             (
                 "rate_limit: {requests_per_second: 0}",
                 """
-                5:39: routes[0].rate_limit.requests_per_second: '0' is out of range (from 0.001 to 1000000000)
+                5:39: routes[0].rate_limit.requests_per_second: '0' is out of range (from 0.001 to 1000000000, or \
+                off)
                 """
             ),
             (
@@ -219,6 +220,18 @@ struct ConfigurationResilienceRouteTests {
                 "5:37: routes[0].fault.delay_share: '50' is not a number from 0 to 1"
             ),
             (
+                "hedging: on",
+                "5:14: routes[0].hedging: expected a mapping, found a single value (write {} for the defaults, or off)"
+            ),
+            (
+                "fault: {delay: 1s, delay_share: 70%}",
+                "5:37: routes[0].fault.delay_share: '70%' is not a number from 0 to 1 (write 0.7)"
+            ),
+            (
+                "rate_limit: {requests_per_second: 70%}",
+                "5:39: routes[0].rate_limit.requests_per_second: '70%' is not a number (write 0.7)"
+            ),
+            (
                 "subset: leader",
                 "5:13: routes[0].subset: expected a mapping, found a single value (write 'key: value' pairs)"
             ),
@@ -237,7 +250,7 @@ struct ConfigurationResilienceRouteTests {
         arguments: [
             (
                 "retry: {on: unavailable}\n    hedging: {}\n    idempotent: true",
-                "6:14: routes[0] has both 'retry' and 'hedging' (keep one of them (gRFC A6 forbids both))"
+                "6:14: routes[0] has both 'retry' and 'hedging' (keep one of them: gRFC A6 forbids both)"
             ),
             (
                 "hedging: {}",
@@ -296,11 +309,43 @@ struct ConfigurationResilienceRouteTests {
                 """
             ),
             ("fault: {delay_share: 0.5}", "5:12: warning: routes[0].fault does nothing (add 'delay' or 'abort')"),
+            (
+                "fault: {delay: 1s, abort_share: 0.5}",
+                "5:37: warning: routes[0].fault.abort_share says nothing without 'abort'"
+            ),
+            (
+                "fault: {abort: unavailable, delay_share: 0.5}",
+                "5:46: warning: routes[0].fault.delay_share says nothing without 'delay'"
+            ),
+            (
+                "retry: {on: [unavailable, not_found]}",
+                """
+                5:17: warning: routes[0].retry.on: not_found is the caller's fault (another attempt would get the \
+                same answer)
+                """
+            ),
+            (
+                "hedging:",
+                "5:13: warning: routes[0].hedging is empty, and so it is off (write {} for the defaults, or off)"
+            ),
+            (
+                "subset: {role: leader}",
+                """
+                5:13: warning: routes[0].subset: no endpoint of the cluster 'users' has attributes (they come from \
+                file:// sources only)
+                """
+            ),
         ])
     func crossChecks(pairs: String, expected: String) {
         let found = problems(withRoute(pairs))
         #expect(found.first == expected)
         #expect(found.count == (pairs.contains("c.D/Get") ? 2 : 1))
+    }
+
+    @Test("a subset is right where any source of the cluster is a file")
+    func subsetOfFile() {
+        let text = withRoute("subset: {role: leader}").replacing("dns://u:1", with: "[dns://u:1, file:///dev/null]")
+        #expect(problems(text).isEmpty)
     }
 
     @Test("the cluster's timeout counts where the route has none of its own")

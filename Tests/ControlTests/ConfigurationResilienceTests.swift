@@ -168,7 +168,7 @@ struct ConfigurationResilienceTests {
             ),
             (
                 "outlier_detection: {latency_factor: 1}",
-                "6:41: clusters.users.outlier_detection.latency_factor: '1' is out of range (from 1.1 to 1000)"
+                "6:41: clusters.users.outlier_detection.latency_factor: '1' is out of range (from 1.1 to 1000, or off)"
             ),
             (
                 "outlier_detection: {http_statuses: [200]}",
@@ -198,21 +198,21 @@ struct ConfigurationResilienceTests {
                 bad caller would get the endpoints ejected)
                 """
             ),
-            ("health_check: {}", "6:19: clusters.users.health_check: says nothing to ask (\(probes))"),
+            ("health_check: {}", "6:19: clusters.users.health_check says nothing to ask (\(probes))"),
             (
                 "health_check: {http: /, tcp: true}",
-                "6:19: clusters.users.health_check: has http and tcp (\(probes))"
+                "6:19: clusters.users.health_check has http and tcp (\(probes))"
             ),
             (
                 "health_check: {http: /, watch: true}",
                 """
-                6:19: clusters.users.health_check: has 'watch' without 'grpc' (only gRPC's health service can \
+                6:19: clusters.users.health_check has 'watch' without 'grpc' (only gRPC's health service can \
                 be watched)
                 """
             ),
             (
                 "health_check: {tcp: true, statuses: 200}",
-                "6:19: clusters.users.health_check: has 'statuses' without 'http' (leave it out)"
+                "6:19: clusters.users.health_check has 'statuses' without 'http' (leave it out)"
             ),
             (
                 "health_check: {http: /, statuses: 299-200}",
@@ -237,7 +237,7 @@ struct ConfigurationResilienceTests {
             ),
             (
                 "circuit_breakers: {max_requests: 0}",
-                "6:38: clusters.users.circuit_breakers.max_requests: '0' is out of range (from 1 to 10000000)"
+                "6:38: clusters.users.circuit_breakers.max_requests: '0' is out of range (from 1 to 10000000, or off)"
             ),
             (
                 "circuit_breakers: {adaptive: {minimum: 2000}}",
@@ -268,8 +268,55 @@ struct ConfigurationResilienceTests {
                 ring_hash' or 'balance: maglev')
                 """
             ),
-            ("slow_start: 0s", "6:17: clusters.users.slow_start: '0s' is out of range (from 10ms to 168h)"),
+            ("slow_start: 0s", "6:17: clusters.users.slow_start: '0s' is out of range (from 10ms to 168h, or off)"),
             ("panic_threshold: 50", "6:22: clusters.users.panic_threshold: '50' is not a number from 0 to 1"),
+            (
+                "balance: weighted_round_robin",
+                """
+                6:14: clusters.users.balance: 'weighted_round_robin' is not one of \(balances) (round_robin goes by \
+                weight)
+                """
+            ),
+            (
+                "outlier_detection: on",
+                """
+                6:24: clusters.users.outlier_detection: expected a mapping, found a single value (write {} for the \
+                defaults, or off)
+                """
+            ),
+            (
+                "circuit_breakers: {adaptive: true}",
+                """
+                6:34: clusters.users.circuit_breakers.adaptive: expected a mapping, found a single value (write {} for \
+                the defaults, or off)
+                """
+            ),
+            (
+                "circuit_breakers: off",
+                """
+                6:23: clusters.users.circuit_breakers: expected a mapping, found a single value (leave it out: each of \
+                its limits is off until it is set)
+                """
+            ),
+            (
+                "retry_budget: off",
+                """
+                6:19: clusters.users.retry_budget: expected a mapping, found a single value (write {ratio: 1} for one \
+                retry per request, or 0 for ratio and min_per_second)
+                """
+            ),
+            ("timeout: 0", "6:14: clusters.users.timeout: '0' is out of range (from 10ms to 168h, or off)"),
+            (
+                "health_check:",
+                "6:18: warning: clusters.users.health_check is empty, and so it is off (give it its keys, or write off)"
+            ),
+            (
+                "zone: {own: a}",
+                """
+                6:11: warning: clusters.users.zone: no endpoint of the cluster has attributes (they come from file:// \
+                sources only)
+                """
+            ),
             ("zone: {attribute: az}", "6:11: clusters.users.zone has no 'own'"),
             (
                 "zone: {own: \"${ZONE}\"}",
@@ -315,5 +362,6 @@ struct ConfigurationResilienceTests {
         #expect(problems(withTopLevel(lines)) == [expected])
     }
 
+    fileprivate static let balances = BalancePolicy.allCases.map(\.rawValue).joined(separator: ", ")
     fileprivate static let probes = "write one of 'grpc: \"\"', 'http: /health' and 'tcp: true'"
 }

@@ -113,6 +113,15 @@ struct HealthProbeTests {
         await task.stop()
     }
 
+    @Test(
+        "a GET that a gRPC server answers fails, although the HTTP status is 200",
+        arguments: [(HealthTestTask.Answer.grpc(12), "UNIMPLEMENTED"), (.grpc(0), "healthy"), (.grpc(99), "unknown gRPC status")])
+    func getOfGRPC(answer: HealthTestTask.Answer, expected: String) async throws {
+        let task = try await HealthTestTask.start(check: answer)
+        #expect(try await verdict(.get, of: task.endpoint) == expected)
+        await task.stop()
+    }
+
     @Test("a GET over HTTP/1.1 passes for the expected statuses", arguments: statuses)
     func oldGet(status: Int, expected: String) async throws {
         let server = try await HealthTestWebServer.start(status: HTTPResponseStatus(statusCode: status))
@@ -124,8 +133,9 @@ struct HealthProbeTests {
     func otherProtocols() async throws {
         let page = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
         let web = try await HealthTestWebServer.start(raw: page)
-        let overHTTP2 = try await verdict(.check, of: web.endpoint)
-        #expect(overHTTP2?.contains("_ERROR)") == true, "\(overHTTP2 ?? "")")
+        #expect(try await verdict(.check, of: web.endpoint) == "the task speaks HTTP/1.1")
+        #expect(
+            try await verdict(.get, of: web.endpoint) == "the task speaks HTTP/1.1: set http_version: http/1.1")
         await web.stop()
         let other = try await HealthTestWebServer.start(raw: "SSH-2.0-x\r\n\r\n")
         #expect(try await verdict(.oldGet, of: other.endpoint) == "no HTTP/1.1")

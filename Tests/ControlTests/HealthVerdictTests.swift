@@ -45,9 +45,30 @@ struct HealthVerdictTests {
     func inUse() {
         #expect(run("?+", from: .unchecked) == "?+")
         #expect(run("?-", from: .unchecked) == "?-")
-        // Settings that change begin anew without forgetting the verdict.
-        #expect(run("-", from: .healthy) == "-")
+    }
+
+    @Test("settings that change begin anew without forgetting the verdict, which takes as many results as ever")
+    func decidedBefore() {
+        #expect(run("---", from: .healthy) == "++-")
         #expect(run("+---", from: .healthy) == "+++-")
+        #expect(run("++", from: .unhealthy) == "-+")
+        #expect(run("N", from: .healthy) == "-")
+    }
+
+    @Test("the last failure says why an endpoint is ill, and none does when it is well")
+    func reasons() {
+        let settings = HealthCheckSettings()
+        var verdict = HealthVerdict(state: .unhealthy, reason: "connection refused")
+        #expect(verdict.reason == "connection refused")
+        _ = verdict.take(.failed("NOT_SERVING"), settings)
+        #expect(verdict.reason == "NOT_SERVING")
+        _ = verdict.take(.inconclusive("out of memory"), settings)
+        _ = verdict.take(.passed, settings)
+        #expect(verdict.reason == "NOT_SERVING")
+        _ = verdict.take(.passed, settings)
+        #expect(verdict.reason == nil)
+        _ = verdict.take(.failed("NOT_SERVING"), settings)
+        #expect(verdict.reason == nil)
     }
 
     @Test("a change tells the last reason and how many checks it took")

@@ -51,6 +51,26 @@ struct HealthWatchTests {
         await task.stop()
     }
 
+    @Test("a Watch that answers and then ends is opened again ever later")
+    func answeredAndEnded() async throws {
+        let task = try await HealthTestTask.start(watch: .bytes([0, 0, 0, 0, 2, 8, 1]))
+        try await RunningChecks.with { running in
+            var settings = HealthCheckSettings.quick(.watch)
+            settings.interval = .seconds(1)
+            settings.jitter = 0
+            let start = ContinuousClock.now
+            running.follow(settings, task.endpoint)
+            var seen = task.seen.makeAsyncIterator()
+            var watches = 0
+            while watches < 5, let event = await seen.next() {
+                if event == watchRequest { watches += 1 }
+            }
+            // A tenth of the interval, twice, four and eight times it.
+            #expect(ContinuousClock.now - start > .milliseconds(1_500))
+        }
+        await task.stop()
+    }
+
     @Test("a task that says good-bye and stays is asked on a new connection, without a failure")
     func goAway() async throws {
         let task = try await HealthTestTask.start()

@@ -53,7 +53,8 @@ struct AdminResponder: HTTPResponder {
             let families = await source.allFamilies()
             return Self.response(.ok, PrometheusText.contentType, PrometheusText.write(families))
         case .clusters:
-            return Self.json(.ok, ClusterReport.json(await source.clusters()))
+            let now = Int64(bitPattern: NIODeadline.now().uptimeNanoseconds)
+            return Self.json(.ok, ClusterReport.json(await source.clusters(), now: now))
         }
     }
 

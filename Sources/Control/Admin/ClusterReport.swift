@@ -3,23 +3,24 @@ import Synchronization
 
 /// The body of `/clusters`.
 enum ClusterReport {
-    static func json(_ clusters: [ClusterStatus]) -> JSONValue {
-        .members(["clusters": .array(clusters.map { json($0) })])
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    static func json(_ clusters: [ClusterStatus], now: Int64) -> JSONValue {
+        .members(["clusters": .array(clusters.map { json($0, now) })])
     }
 
-    private static func json(_ cluster: ClusterStatus) -> JSONValue {
+    private static func json(_ cluster: ClusterStatus, _ now: Int64) -> JSONValue {
         .members([
             "name": .string(cluster.name),
             "balance": .string(cluster.settings.balance.rawValue),
             "combine": .string(cluster.combine.rawValue),
-            "endpoints": .array(zip(cluster.endpoints, cluster.traits).map { json($0, $1) }),
+            "endpoints": .array(zip(cluster.endpoints, cluster.traits).map { json($0, $1, now) }),
             "evicted": .array(cluster.evicted.map { .string($0.description) }),
             "evictions_total": .integer(cluster.evictions),
             "discovery": .array(cluster.sources.map(json)),
         ])
     }
 
-    private static func json(_ endpoint: Endpoint, _ traits: EndpointTraits) -> JSONValue {
+    private static func json(_ endpoint: Endpoint, _ traits: EndpointTraits, _ now: Int64) -> JSONValue {
         .members([
             "address": .string(endpoint.name),
             "weight": .integer(traits.weight),
@@ -27,7 +28,9 @@ enum ClusterReport {
             "attributes": .object(traits.attributes.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }),
             "state": .string(EndpointState(of: endpoint).rawValue),
             "health": .string(endpoint.health.current.word),
+            "health_reason": .string(orNull: endpoint.health.reason),
             "ejected": .bool(endpoint.outlier.isEjected),
+            "ejected_for_seconds": .number(orNull: endpoint.outlier.ejectedUntil.map { secondsLeft(until: $0, now) }),
             "ejections_total": .integer(endpoint.outlier.ejectionsTotal),
             "failures_in_row": .integer(endpoint.outlier.failuresInRow),
             "active_streams": .integer(endpoint.activeStreams.load(ordering: .relaxed)),
@@ -54,6 +57,11 @@ enum ClusterReport {
             "answers_total": .integer(status.answers),
             "failures_total": .integer(status.failures),
         ])
+    }
+
+    /// Zero where a trial is due or under way.
+    private static func secondsLeft(until time: Int64, _ now: Int64) -> Double {
+        rounded(Double(max(time - now, 0)) / 1e9)
     }
 
     /// To the thousandth, which is more than an estimate knows.

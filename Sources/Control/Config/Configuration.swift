@@ -30,6 +30,25 @@ package struct Configuration: Sendable, Equatable {
     }
 }
 
+extension Configuration {
+    /// Bytes of bodies that the process holds at most: it has one budget; where listeners name several, the tightest
+    /// counts.
+    package var bufferLimit: Int {
+        listeners.map(\.limits.maxBufferedBytesPerProcess).min() ?? Limits().maxBufferedBytesPerProcess
+    }
+
+    /// The keys whose values differ and are read at the start only.
+    /// - Parameter start: the configuration that the process was started with.
+    package func keysForRestart(since start: Configuration) -> [String] {
+        let changes = [
+            ("admin", admin != start.admin), ("overload", overload != start.overload),
+            ("workers", workers != start.workers),
+            ("max_buffered_bytes_per_process", bufferLimit != start.bufferLimit),
+        ]
+        return changes.filter(\.1).map(\.0)
+    }
+}
+
 /// Where the admin server listens.
 package struct AdminSettings: Sendable, Equatable {
     package var listen: ListenAddress

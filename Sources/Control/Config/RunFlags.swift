@@ -114,14 +114,14 @@ private struct FlagReading {
         let example = "dns://game-server.local:50051"
         if let source = required(.upstream, .discovery(port: nil), path: "clusters", example: example) {
             var cluster = ClusterRule(name: source.clusterName, discover: [source])
-            if let balance = value(.balance, .choice as ValueSyntax<BalancePolicy>) {
+            if let balance = value(.balance, .balance) {
                 cluster.settings.balance = balance
             }
             configuration.clusters = [cluster]
             configuration.routes = [RouteRule(cluster: cluster.name)]
         } else {
             refused.insert("routes")
-            _ = value(.balance, .choice as ValueSyntax<BalancePolicy>)
+            _ = value(.balance, .balance)
         }
         if let admin = value(.admin, .listenAddress) { configuration.admin = AdminSettings(listen: admin) }
         configuration.workers = value(.workers, .integer(1...1_024))

@@ -40,7 +40,7 @@ final class EndpointCheck {
         self.subject = subject
         self.eventLoop = eventLoop
         self.report = report
-        verdict = HealthVerdict(state: subject.endpoint.health.current)
+        verdict = HealthVerdict(state: subject.endpoint.health.current, reason: subject.endpoint.health.reason)
         let target = ProbeTarget(subject.endpoint, timeout: subject.settings.timeout, eventLoop: eventLoop)
         prober = target.prober(for: subject.settings.probe) { [weak self] in self?.hear($0) }
     }
@@ -63,7 +63,7 @@ final class EndpointCheck {
 
     /// Writes the verdict down again, for an endpoint that left and came back before anybody saw it go.
     func restate() {
-        if verdict.state != .pending { subject.endpoint.health.set(verdict.state) }
+        if verdict.state != .pending { subject.endpoint.health.set(verdict.state, reason: verdict.reason) }
     }
 
     // MARK: Asking
@@ -99,8 +99,8 @@ final class EndpointCheck {
             breaks = 0
             goOn()
         case .statement(let result):
+            // Whether the Watch lasts is known only when the next check finds it open.
             take(result, isStatement: true)
-            breaks = 0
             if asked != nil { goOn() }
         case .broken(let result):
             breaks += 1

@@ -28,7 +28,8 @@ final class RPCProber: HealthProber {
     }
 }
 
-/// A GET over HTTP/2 with prior knowledge, on a connection that is kept. The response's head is the answer.
+/// A GET over HTTP/2 with prior knowledge, on a connection that is kept. The response's head is the answer; that of a
+/// gRPC server, which answers 200 whatever happens, together with its status.
 final class HTTP2Prober: HealthProber {
     private let link: HealthLink
     private let path: String
@@ -47,9 +48,13 @@ final class HTTP2Prober: HealthProber {
     func ask() {
         link.ask(.get(path: path)) { [weak self] call, event in
             switch event {
+            case .head where call.isGRPC && call.grpcStatus == nil: break
             case .head: self?.take(call)
             case .data: break
+            case .ended(.lost(HealthConnection.speaksOldHTTP)):
+                self?.tell?(.answer(.failed("the task speaks HTTP/1.1: set http_version: http/1.1")))
             case .ended(.lost(let result)): self?.tell?(.answer(result))
+            case .ended(.complete) where call.grpcStatus != nil: self?.take(call)
             case .ended(.reset(let code)): self?.tell?(.answer(.failed("stream reset: \(code)")))
             case .ended(.complete): self?.tell?(.answer(.failed("no answer")))
             }
@@ -59,7 +64,12 @@ final class HTTP2Prober: HealthProber {
     private func take(_ call: HealthCall) {
         // Nobody reads the page.
         link.cancel(call)
-        tell?(.answer(HealthResult(httpStatus: call.httpStatus ?? 0, expected: statuses)))
+        let result = HealthResult(httpStatus: call.httpStatus ?? 0, expected: statuses)
+        if result == .passed, let status = call.grpcStatus, status != 0 {
+            tell?(.answer(.failed(GRPCStatus(rawValue: status)?.name ?? "unknown gRPC status")))
+        } else {
+            tell?(.answer(result))
+        }
     }
 
     func abandon() {

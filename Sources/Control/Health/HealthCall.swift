@@ -33,6 +33,8 @@ final class HealthCall {
     private(set) var httpStatus: Int?
     /// -1 for one that is no number.
     private(set) var grpcStatus: Int?
+    /// Whether the answer says that it is one of gRPC.
+    private(set) var isGRPC = false
     private(set) var body: [UInt8] = []
     private var listener: ((HealthCall, Event) -> Void)?
 
@@ -86,6 +88,7 @@ final class HealthCall {
     func receive(_ headers: HeaderBlock) {
         let isHead = headers.status != nil
         if let status = headers.status { httpStatus = status }
+        if let type = headers.value(.contentType) { isGRPC = type.starts(with: "application/grpc".utf8) }
         if let status = headers.value(.grpcStatus) { grpcStatus = Int(String(decoding: status, as: UTF8.self)) ?? -1 }
         if isHead { listener?(self, .head) }
     }

@@ -82,11 +82,8 @@ package final class HealthChecks: Service {
         guard case .change(let verdict) = news else { return }
         let change = HealthChange(cluster: subject.cluster, endpoint: subject.endpoint, verdict: verdict)
         // A new endpoint that is well is no news.
-        if verdict.isFirst, verdict.state == .healthy {
-            logger.debug("\(change)")
-        } else {
-            logger.info("\(change)")
-        }
+        let isNews = !verdict.isFirst || verdict.state != .healthy
+        logger.log(level: verdict.state == .unhealthy ? .warning : isNews ? .info : .debug, "\(change)")
         onChange(change)
     }
 }

@@ -28,6 +28,12 @@ final class HealthConnection: ChannelInboundHandler {
         case lost
     }
 
+    /// The connection is lost since the task answers in HTTP/1.1.
+    static let speaksOldHTTP = HealthResult.failed("the task speaks HTTP/1.1")
+    /// How much of what the task says first tells that.
+    private static let oldHTTP = "HTTP/1."
+    private var hasHeard = false
+
     /// Bytes that are produced before they are written.
     private static let writeSize = 16_384
 
@@ -129,11 +135,14 @@ final class HealthConnection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let session, !isClosing else { return }
+        let bytes = unwrapInboundIn(data)
+        if !hasHeard, bytes.readableBytesView.starts(with: Self.oldHTTP.utf8) { cause = Self.speaksOldHTTP }
+        hasHeard = true
         isInside = true
         do throws(SessionError) {
-            try session.receive(unwrapInboundIn(data), now: Int64(bitPattern: NIODeadline.now().uptimeNanoseconds))
+            try session.receive(bytes, now: Int64(bitPattern: NIODeadline.now().uptimeNanoseconds))
         } catch {
-            cause = .failed("\(error)")
+            cause = cause ?? .failed("\(error)")
             isClosing = true
         }
         isInside = false

@@ -3,6 +3,8 @@ import Synchronization
 /// What active checks say of an endpoint. Written by the checker, read by the balancers of all workers.
 package struct EndpointHealth: ~Copyable, Sendable {
     private let state = Atomic<Int>(State.unchecked.rawValue)
+    /// Apart from the state, which balancers read in every pick.
+    private let cause = Mutex<String?>(nil)
 
     package enum State: Int, Sendable {
         /// Nobody checks it.
@@ -23,5 +25,11 @@ package struct EndpointHealth: ~Copyable, Sendable {
         return state == State.unchecked.rawValue || state == State.healthy.rawValue
     }
 
-    package func set(_ new: State) { state.store(new.rawValue, ordering: .relaxed) }
+    /// Why the endpoint is ill: what its last check that failed has shown; nil when it is not.
+    package var reason: String? { cause.withLock { $0 } }
+
+    package func set(_ new: State, reason: String? = nil) {
+        cause.withLock { $0 = reason }
+        state.store(new.rawValue, ordering: .relaxed)
+    }
 }

@@ -27,13 +27,20 @@ package struct HealthVerdict: Sendable, Equatable {
 
     /// What the endpoint counts as.
     package private(set) var state: EndpointHealth.State
-    private var isDecided = false
+    /// Why it counts as ill: of the last failure; nil when it does not.
+    package private(set) var reason: String?
+    private var isDecided: Bool
     /// Results in a row that speak against ``state``.
     private var contrary = 0
 
-    /// - Parameter state: what the endpoint counts as until the first result.
-    package init(state: EndpointHealth.State) {
+    /// - Parameters:
+    ///   - state: what the endpoint counts as until the first result. One that was decided before stays decided: what
+    ///     changes it then takes as many results as ever.
+    ///   - reason: why it counts as ill, if it does.
+    package init(state: EndpointHealth.State, reason: String? = nil) {
         self.state = state
+        self.reason = reason
+        isDecided = state == .healthy || state == .unhealthy
     }
 
     /// Takes in a result.
@@ -54,6 +61,7 @@ package struct HealthVerdict: Sendable, Equatable {
             return nil
         }
         guard shown != state else {
+            self.reason = reason
             isDecided = true
             contrary = 0
             return nil
@@ -63,6 +71,7 @@ package struct HealthVerdict: Sendable, Equatable {
         let change = Change(
             state: shown, reason: reason, checks: contrary, isFirst: state == .unchecked || state == .pending)
         state = shown
+        self.reason = reason
         isDecided = true
         contrary = 0
         return change

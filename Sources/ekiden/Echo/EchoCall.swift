@@ -110,6 +110,8 @@ final class EchoCall {
     func receiveEnd() {
         if isEnded { return }
         guard reader.isEmpty else { return end(.internal, "the request ends within a message") }
+        // Stays open until the caller or the task leaves.
+        if method == .healthWatch, headSent { return }
         guard let first else {
             if method == .bidi || method == .clientStream {
                 if method == .clientStream { respond(to: Ekiden_Echo_V1_EchoRequest(), count: 1) }
@@ -125,7 +127,7 @@ final class EchoCall {
         case .bidi, .healthCheck, .healthWatch, nil:
             break
         }
-        if method != .healthWatch { end(.ok, "") }
+        end(.ok, "")
     }
 
     private func responseCount(_ request: Ekiden_Echo_V1_EchoRequest) -> Int {

@@ -45,12 +45,9 @@ struct Proxy {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: workers)
         let registry = MetricsRegistry()
         let lifecycle = ProxyLifecycle()
-        // The process has one budget; where listeners name several, the tightest counts.
-        let bufferLimit = configuration.listeners.map(\.limits.maxBufferedBytesPerProcess).min()
         let dataPlane = try await DataPlane(
             group: group, registry: registry, logger: logger,
-            bufferLimit: bufferLimit ?? Limits().maxBufferedBytesPerProcess,
-            overload: configuration.overload, descriptorLimit: descriptors)
+            bufferLimit: configuration.bufferLimit, overload: configuration.overload, descriptorLimit: descriptors)
         let health = HealthChecks(logger: logger)
         let routes = RouteCompilation()
         let directory = ClusterDirectory(
@@ -134,20 +131,31 @@ struct Proxy {
             settings: settings, source: source, group: MultiThreadedEventLoopGroup(numberOfThreads: 1), logger: logger)
     }
 
-    private func listen(_ dataPlane: DataPlane, _ settings: [ListenerSettings]) async throws {
-        for listener in try await dataPlane.listen(settings) {
-            logger.info("listening \(listener.name) \(listener.address)")
+    /// - Parameter known: listeners that are open as they should be, of which there is nothing to say.
+    private func listen(
+        _ dataPlane: DataPlane, _ settings: [ListenerSettings], known: [ListenerSettings] = []
+    ) async throws {
+        for (listener, wanted) in zip(try await dataPlane.listen(settings), settings) where !known.contains(wanted) {
+            let address = listener.address.description
+            // One without a name is called by its address.
+            logger.info("listening \(listener.name == address ? address : "\(listener.name) \(address)")")
         }
     }
 
     private func announceReady(_ directory: ClusterDirectory) async {
         _ = await directory.waitForFirstResolution(timeout: Self.firstResolutionPatience)
         await waitForFirstChecks(directory)
-        let waiting = await directory.status().filter { $0.endpoints.isEmpty }.map(\.name)
-        if waiting.isEmpty {
-            logger.info("ready")
-        } else {
+        let clusters = await directory.status()
+        // The process leaves; how far it had come says nothing.
+        guard !Task.isCancelled else { return }
+        let waiting = clusters.filter { $0.endpoints.isEmpty }.map(\.name)
+        let failing = clusters.filter(\.isUnfit).map(\.name)
+        if !waiting.isEmpty {
             logger.warning("not ready: no endpoint yet of \(waiting.joined(separator: ", ")); going on")
+        } else if !failing.isEmpty {
+            logger.warning("ready; no endpoint of \(failing.joined(separator: ", ")) passes its checks")
+        } else {
+            logger.info("ready")
         }
     }
 
@@ -211,17 +219,16 @@ struct Proxy {
             let next = loaded.configuration
             let current = lifecycle.configuration ?? configuration
             do {
-                try await listen(dataPlane, next.listeners)
+                try await listen(dataPlane, next.listeners, known: current.listeners)
             } catch {
                 logger.error("reload refused: \(error); the old configuration stays")
                 lifecycle.noteReload(succeeded: false)
                 return
             }
-            if next.admin != current.admin { logger.warning("reload: a change of `admin` takes a restart") }
-            if next.overload != current.overload {
-                logger.warning("reload: a change of `overload` takes a restart")
+            // What runs is what was started, whatever files said since.
+            for key in next.keysForRestart(since: configuration) {
+                logger.warning("reload: a change of `\(key)` takes a restart")
             }
-            if next.workers != current.workers { logger.warning("reload: a change of `workers` takes a restart") }
             await directory.apply(next)
             lifecycle.configuration = next
             lifecycle.noteReload(succeeded: true)

@@ -21,9 +21,20 @@ extension ConfigurationChecks {
             let path = "\(place).circuit_breakers.adaptive"
             checkOrder(adaptive.minimum, "\(path).minimum", adaptive.maximum, "\(path).maximum")
         }
+        if settings.zone != nil, lacksAttributes(cluster), isRead("\(place).zone") {
+            warn("\(place).zone", "\(place).zone: no endpoint of the cluster has attributes", hint: attributesHint)
+        }
         checkHashing(settings, at: place)
         checkBudget(of: cluster, at: place)
     }
+
+    /// Whether no source of the cluster can tell attributes of endpoints.
+    func lacksAttributes(_ cluster: ClusterRule) -> Bool {
+        let isFromFiles = cluster.discover.contains { if case .file = $0 { true } else { false } }
+        return !isFromFiles && !cluster.discover.isEmpty && isRead("clusters.\(cluster.name).discover")
+    }
+
+    var attributesHint: String { "they come from file:// sources only" }
 
     private mutating func checkOutlier(_ outlier: OutlierSettings, at place: String) {
         guard outlier.isEnabled else { return }
@@ -72,7 +83,7 @@ extension RouteRule {
 
 extension GRPCStatus {
     /// Whether servers say it mostly of what the caller asked or did.
-    fileprivate var isOftenTheCallersFault: Bool {
+    var isOftenTheCallersFault: Bool {
         switch self {
         case .ok, .cancelled, .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition,
             .outOfRange, .unauthenticated:

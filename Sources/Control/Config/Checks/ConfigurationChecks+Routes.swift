@@ -8,6 +8,7 @@ extension ConfigurationChecks {
         checkIdempotence(of: route, at: place)
         checkTimes(of: route, at: place)
         checkAdmission(of: route, at: place)
+        checkSubset(of: route, at: place)
     }
 
     private mutating func checkRetry(of route: RouteRule, at place: String) {
@@ -21,6 +22,11 @@ extension ConfigurationChecks {
                 warn("\(place).retry", "\(place).retry has no 'on', so nothing is retried", hint: hint)
             }
             return
+        }
+        let statuses = retry.grpcStatuses.filter(\.isOftenTheCallersFault).sorted { $0.rawValue < $1.rawValue }
+        if let first = statuses.first {
+            let hint = "another attempt would get the same answer"
+            warn("\(place).retry.on", "\(place).retry.on: \(first.word) is the caller's fault", hint: hint)
         }
         if retry.maxAttempts == 1, isRead("\(place).retry.attempts") {
             let hint = "the first attempt counts too"
@@ -37,7 +43,7 @@ extension ConfigurationChecks {
     private mutating func checkHedging(of route: RouteRule, at place: String) {
         guard let hedging = route.settings.hedging, isRead("\(place).hedging", "\(place).hedging.delay") else { return }
         if route.settings.retry.isUsed {
-            let hint = "keep one of them (gRFC A6 forbids both)"
+            let hint = "keep one of them: gRFC A6 forbids both"
             report("\(place).hedging", "\(place) has both 'retry' and 'hedging'", hint: hint)
         }
         if !route.settings.mayRepeat, isRead("\(place).idempotent") {
@@ -106,11 +112,27 @@ extension ConfigurationChecks {
             let hint = "add 'requests_per_second' or 'per_caller'"
             warn("\(place).rate_limit", "\(place).rate_limit limits nothing", hint: hint)
         }
-        if let fault = route.settings.fault, fault.delay == nil, fault.abort == nil,
+        guard let fault = route.settings.fault,
             isRead("\(place).fault", "\(place).fault.delay", "\(place).fault.abort")
-        {
-            warn("\(place).fault", "\(place).fault does nothing", hint: "add 'delay' or 'abort'")
+        else { return }
+        if fault.delay == nil, fault.abort == nil {
+            return warn("\(place).fault", "\(place).fault does nothing", hint: "add 'delay' or 'abort'")
         }
+        let all = FaultPolicy()
+        if fault.delay == nil, fault.delayShare != all.delayShare {
+            warn("\(place).fault.delay_share", "\(place).fault.delay_share says nothing without 'delay'")
+        }
+        if fault.abort == nil, fault.abortShare != all.abortShare {
+            warn("\(place).fault.abort_share", "\(place).fault.abort_share says nothing without 'abort'")
+        }
+    }
+
+    private mutating func checkSubset(of route: RouteRule, at place: String) {
+        guard !route.settings.subset.isEmpty, isRead("\(place).subset", "\(place).cluster"),
+            let cluster = configuration.clusters.first(where: { $0.name == route.cluster }), lacksAttributes(cluster)
+        else { return }
+        let message = "\(place).subset: no endpoint of the cluster \(quoted(cluster.name)) has attributes"
+        warn("\(place).subset", message, hint: attributesHint)
     }
 }
 

@@ -5,9 +5,12 @@ extension ClusterSchema {
     static let resilience: [Field<ClusterRule>] = [
         .switchedSection("outlier_detection", \.settings.outlier, enabled: \.isEnabled, outlier),
         HealthCheckSchema.field,
-        .section("circuit_breakers", \.settings.breakers, breakers),
-        .section("retry_budget", \.settings.retryBudget, retryBudget),
+        .section("circuit_breakers", \.settings.breakers, breakers, orOff: .insteadOfOff(breakersOff)),
+        .section("retry_budget", \.settings.retryBudget, retryBudget, orOff: .insteadOfOff(budgetOff)),
     ]
+
+    private static let breakersOff = "leave it out: each of its limits is off until it is set"
+    private static let budgetOff = "write {ratio: 1} for one retry per request, or 0 for ratio and min_per_second"
 
     /// How streams are spread, beside `balance`.
     static let spreading: [Field<ClusterRule>] = [

@@ -19,7 +19,7 @@ enum ClusterSchema {
         .values("discover", \.discover, isRequired: true) { .discovery(port: $0.port) },
         .scalar("combine", \.combine, .choice),
         .section("dns", \.answers, AnswerSchema.overrides),
-        .scalar("balance", \.settings.balance, .choice),
+        .scalar("balance", \.settings.balance, .balance),
     ]
 
     private static let connecting: [Field<ClusterRule>] = [

@@ -71,12 +71,12 @@ struct ConfigurationReading {
     }
 
     /// The entries of a mapping; none for YAML's null, since a section may be left empty; nil for anything else.
-    mutating func entries(of node: ConfigNode, path: String) -> [ConfigNode.Entry]? {
+    mutating func entries(of node: ConfigNode, path: String, orOff: SectionHint = .pairs) -> [ConfigNode.Entry]? {
         switch node.content {
         case .mapping(let entries): return entries
         case .scalar where node.isNull: return []
         case .scalar, .sequence:
-            refuse(path, "expected a mapping, found \(node.noun)", at: node.position, hint: "write 'key: value' pairs")
+            refuse(path, "expected a mapping, found \(node.noun)", at: node.position, hint: orOff.text(for: node))
             return nil
         }
     }
@@ -93,8 +93,11 @@ struct ConfigurationReading {
     }
 
     /// Reads a mapping by a table of fields. Fields are read in the order of the table, whatever the order of the file.
-    mutating func read<Root>(_ node: ConfigNode, as fields: [Field<Root>], into root: inout Root, path: String) {
-        guard let entries = entries(of: node, path: path) else { return }
+    /// - Parameter orOff: what to write instead of a single value.
+    mutating func read<Root>(
+        _ node: ConfigNode, as fields: [Field<Root>], into root: inout Root, path: String, orOff: SectionHint = .pairs
+    ) {
+        guard let entries = entries(of: node, path: path, orOff: orOff) else { return }
         found(path, at: node.position)
         var values: [String: ConfigNode.Entry] = [:]
         for entry in entries { values[entry.key] = entry }

@@ -19,7 +19,7 @@ extension Field {
         _ fields: [Field<Value>]
     ) -> Field {
         let fields = [Field<Value>.scalar("enabled", enabled, .boolean)] + fields
-        let section = Field.section(key, path, fields)
+        let section = Field.section(key, path, fields, orOff: .defaults)
         return Field(key, leaves: section.leaves) { node, place, root, reading in
             if case .scalar("off", _) = node.content {
                 root[keyPath: path][keyPath: enabled] = false
@@ -40,16 +40,16 @@ extension Field {
         finish: @escaping @Sendable (Draft) throws(ValueSyntaxError) -> Value
     ) -> Field {
         Field(key, leaves: fields.flatMap { $0.leaves.map { "\(key).\($0)" } }) { node, place, root, reading in
-            if node.isNull { return }
+            if node.isNull { return reading.warnEmpty(place, at: node.position, takesDefaults: false) }
             if case .scalar("off", _) = node.content { return }
             let refusedBefore = reading.refused.count
             var value = draft(nil)
-            reading.read(node, as: fields, into: &value, path: place)
+            reading.read(node, as: fields, into: &value, path: place, orOff: .keys)
             guard case .mapping = node.content, reading.refused.count == refusedBefore else { return }
             do throws(ValueSyntaxError) {
                 root[keyPath: path] = try finish(value)
             } catch {
-                reading.refuse(place, error.message, at: node.position, hint: error.hint)
+                reading.refuseSection(place, error, at: node.position)
             }
         } write: { root, writer in
             guard let value = root[keyPath: path] else { return writer.pair(key, "off") }

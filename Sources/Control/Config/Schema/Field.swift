@@ -91,9 +91,12 @@ extension Field {
     }
 
     /// A mapping that is a value of its own.
-    static func section<Value>(_ key: String, _ path: Path<Value>, _ fields: [Field<Value>]) -> Field {
+    /// - Parameter orOff: what to write instead of a single value.
+    static func section<Value>(
+        _ key: String, _ path: Path<Value>, _ fields: [Field<Value>], orOff: SectionHint = .pairs
+    ) -> Field {
         Field(key, leaves: fields.flatMap { $0.leaves.map { "\(key).\($0)" } }) { node, place, root, reading in
-            reading.read(node, as: fields, into: &root[keyPath: path], path: place)
+            reading.read(node, as: fields, into: &root[keyPath: path], path: place, orOff: orOff)
         } write: { root, writer in
             writer.section(key) { inner in
                 for field in fields { field.write(root[keyPath: path], &inner) }
@@ -106,11 +109,13 @@ extension Field {
     static func optionalSection<Value: Sendable>(
         _ key: String, _ path: Path<Value?>, blank: Value, _ fields: [Field<Value>]
     ) -> Field {
-        Field(key, leaves: fields.flatMap { $0.leaves.map { "\(key).\($0)" } }) { node, place, root, reading in
-            if node.isNull { return }
+        let takesDefaults = !fields.contains(where: \.isRequired)
+        let hint = takesDefaults ? SectionHint.defaults : .keys
+        return Field(key, leaves: fields.flatMap { $0.leaves.map { "\(key).\($0)" } }) { node, place, root, reading in
+            if node.isNull { return reading.warnEmpty(place, at: node.position, takesDefaults: takesDefaults) }
             if case .scalar("off", _) = node.content { return }
             var value = blank
-            reading.read(node, as: fields, into: &value, path: place)
+            reading.read(node, as: fields, into: &value, path: place, orOff: hint)
             root[keyPath: path] = value
         } write: { root, writer in
             guard let value = root[keyPath: path] else { return writer.pair(key, "off") }

@@ -75,7 +75,7 @@ extension ValueSyntax<Duration> {
             let value = try Duration(parsing: text)
             if range.contains(value) { return value }
             let (low, high) = (range.lowerBound.configurationText, range.upperBound.configurationText)
-            throw ValueSyntaxError("\(quoted(text)) is out of range", hint: "from \(low) to \(high)")
+            throw ValueSyntaxError.outOfRange(text, from: low, to: high)
         } render: {
             $0.configurationText
         }

@@ -39,12 +39,18 @@ extension ValueSyntax<Double> {
         // Double's own parser also takes hexadecimal, `inf` and `nan`. An exponent is how it prints small numbers.
         let isDecimal = text.utf8.allSatisfy { "0123456789.e-".utf8.contains($0) }
         guard isDecimal, let value = Double(text), (0...1).contains(value) else {
-            throw ValueSyntaxError("\(quoted(text)) is not a number from 0 to 1")
+            throw ValueSyntaxError("\(quoted(text)) is not a number from 0 to 1", hint: hintForPercentage(text))
         }
         return value
     } render: {
         $0.description
     }
+}
+
+/// `write 0.7` for `70%`; nil for what is no percentage.
+func hintForPercentage(_ text: String) -> String? {
+    guard text.hasSuffix("%"), let percentage = Double(text.dropLast()), percentage.isFinite else { return nil }
+    return "write \(percentage / 100)"
 }
 
 extension ValueSyntax<Bool> {
@@ -82,6 +88,5 @@ private func isWholeNumber(_ text: String) -> Bool {
 /// - Parameter value: nil when `text` is a number too large for the machine.
 private func value(_ value: Int?, of text: String, in range: ClosedRange<Int>) throws(ValueSyntaxError) -> Int {
     if let value, range.contains(value) { return value }
-    let hint = "from \(range.lowerBound) to \(range.upperBound)"
-    throw ValueSyntaxError("\(quoted(text)) is out of range", hint: hint)
+    throw ValueSyntaxError.outOfRange(text, from: String(range.lowerBound), to: String(range.upperBound))
 }

@@ -7,11 +7,11 @@ extension ValueSyntax<Double> {
             // Double's own parser also takes hexadecimal, `inf` and `nan`. An exponent is how it prints small numbers.
             let isDecimal = text.utf8.allSatisfy { "0123456789.e-".utf8.contains($0) }
             guard isDecimal, let value = Double(text) else {
-                throw ValueSyntaxError("\(quoted(text)) is not a number")
+                throw ValueSyntaxError("\(quoted(text)) is not a number", hint: hintForPercentage(text))
             }
             if range.contains(value) { return value }
             let (low, high) = (decimalText(range.lowerBound), decimalText(range.upperBound))
-            throw ValueSyntaxError("\(quoted(text)) is out of range", hint: "from \(low) to \(high)")
+            throw ValueSyntaxError.outOfRange(text, from: low, to: high)
         } render: {
             decimalText($0)
         }
@@ -29,7 +29,7 @@ extension ValueSyntax<RouteTimeout> {
         switch text {
         case "cluster": .cluster
         case "off": .none
-        default: .after(try ValueSyntax<Duration>.age.parse(text))
+        default: .after(try ValueSyntax<Duration>.age.orElse("off", text))
         }
     } render: { timeout in
         switch timeout {
@@ -37,6 +37,30 @@ extension ValueSyntax<RouteTimeout> {
         case .none: "off"
         case .after(let duration): duration.configurationText
         }
+    }
+}
+
+extension ValueSyntax<Duration> {
+    fileprivate func orElse(_ word: String, _ text: String) throws(ValueSyntaxError) -> Duration {
+        do throws(ValueSyntaxError) {
+            return try parse(text)
+        } catch {
+            throw error.or(word)
+        }
+    }
+}
+
+extension ValueSyntax<BalancePolicy> {
+    /// The words for weights are those of other proxies.
+    static let balance = ValueSyntax(choice.noun) { (text) throws(ValueSyntaxError) in
+        do throws(ValueSyntaxError) {
+            return try choice.parse(text)
+        } catch {
+            guard text.hasPrefix("weighted") else { throw error }
+            throw ValueSyntaxError(error.message, hint: "round_robin goes by weight")
+        }
+    } render: {
+        $0.rawValue
     }
 }
 

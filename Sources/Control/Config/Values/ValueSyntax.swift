@@ -24,9 +24,28 @@ package struct ValueSyntaxError: Error, Sendable, Equatable, CustomStringConvert
     /// What to write instead.
     package let hint: String?
 
+    /// Whether the hint tells the range that it should be in.
+    let isOutOfRange: Bool
+
     package init(_ message: String, hint: String? = nil) {
+        self.init(message, hint: hint, isOutOfRange: false)
+    }
+
+    private init(_ message: String, hint: String?, isOutOfRange: Bool) {
         self.message = message
         self.hint = hint
+        self.isOutOfRange = isOutOfRange
+    }
+
+    /// The text is of the right kind, and too little or too much.
+    static func outOfRange(_ text: String, from low: String, to high: String) -> ValueSyntaxError {
+        ValueSyntaxError("\(quoted(text)) is out of range", hint: "from \(low) to \(high)", isOutOfRange: true)
+    }
+
+    /// The same where a word would have been right too.
+    func or(_ word: String) -> ValueSyntaxError {
+        guard isOutOfRange, let hint else { return self }
+        return ValueSyntaxError(message, hint: "\(hint), or \(word)", isOutOfRange: true)
     }
 
     package var description: String {
@@ -52,7 +71,12 @@ extension ValueSyntax {
     /// The same values, and `word` for nil.
     func orNil(_ word: String) -> ValueSyntax<Value?> {
         ValueSyntax<Value?>("\(noun) or '\(word)'") { (text) throws(ValueSyntaxError) in
-            text == word ? nil : try parse(text)
+            if text == word { return nil }
+            do throws(ValueSyntaxError) {
+                return try parse(text)
+            } catch {
+                throw error.or(word)
+            }
         } render: {
             $0.map(render) ?? word
         }

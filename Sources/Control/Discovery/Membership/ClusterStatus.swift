@@ -35,6 +35,9 @@ package struct ClusterStatus: Sendable {
         self.hasHadEndpoints = hasHadEndpoints ?? !endpoints.isEmpty
         self.sources = sources
     }
+
+    /// Whether there are endpoints and checks let streams go to none of them.
+    package var isUnfit: Bool { !endpoints.isEmpty && endpoints.allSatisfy { !$0.health.isFit } }
 }
 
 /// One source of a cluster. A `static://` source has its addresses and nothing else.
