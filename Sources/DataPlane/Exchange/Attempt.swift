@@ -22,7 +22,8 @@ final class Attempt {
     }
 
     /// Holds its attempts, and is held by those that are live.
-    unowned(unsafe) let exchange: Exchange
+    unowned(unsafe) private(set) var exchange: Exchange!
+    unowned(unsafe) private let worker: Worker
     private var held: Exchange?
     private(set) var state = State.idle
     private(set) var endpoint: Endpoint?
@@ -47,11 +48,19 @@ final class Attempt {
     private var latency: Int64?
     private var timer: WheelTimer?
 
-    init(exchange: Exchange) {
-        self.exchange = exchange
+    init(worker: Worker) {
+        self.worker = worker
     }
 
-    private var worker: Worker { exchange.worker }
+    convenience init(exchange: Exchange) {
+        self.init(worker: exchange.worker)
+        belong(to: exchange)
+    }
+
+    /// Says whose attempt it is; once, before anything else.
+    func belong(to exchange: Exchange) {
+        self.exchange = exchange
+    }
 
     var isLive: Bool { state != .idle }
 

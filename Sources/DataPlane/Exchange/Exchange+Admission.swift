@@ -117,7 +117,7 @@ extension Exchange {
                 pool.count(.timeoutsNotUnderstood)
             }
         }
-        if timeout == nil, let ours = plan.settings.timeout(ofCluster: pool.cluster.settings.timeout, isGRPC: isGRPC) {
+        if timeout == nil, let ours = plan.timeout(ofCluster: pool.cluster.settings.timeout, isGRPC: isGRPC) {
             timeout = ours.nanoseconds
             deadlineIsOurs = true
         }

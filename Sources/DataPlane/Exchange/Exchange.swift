@@ -62,7 +62,7 @@ final class Exchange {
 
     // Attempts.
     /// The only attempt of nearly every exchange.
-    private(set) lazy var primary = Attempt(exchange: self)
+    let primary: Attempt
     /// Those that follow the first, or run beside it.
     var others: ContiguousArray<Attempt> = []
     /// Whose response is passed on; live as long as this is set.
@@ -129,6 +129,8 @@ final class Exchange {
 
     init(worker: Worker) {
         self.worker = worker
+        primary = Attempt(worker: worker)
+        primary.belong(to: self)
     }
 
     @inline(__always)

@@ -13,6 +13,12 @@ package final class RoutePlan: Sendable {
         limiter = settings.rateLimit.map { RouteLimiter($0) }
     }
 
+    /// The time limit of an exchange whose caller sets none; see ``RouteSettings``. Here, since a copy of the settings
+    /// would count references that all workers share.
+    package func timeout(ofCluster cluster: Duration?, isGRPC: Bool) -> Duration? {
+        settings.timeout(ofCluster: cluster, isGRPC: isGRPC)
+    }
+
     /// Whether the call may run twice.
     /// - Parameter path: of the request: `/package.Service/Method`.
     package func isIdempotent(_ path: Span<UInt8>) -> Bool {
