@@ -115,7 +115,10 @@ struct HealthProbeTests {
 
     @Test(
         "a GET that a gRPC server answers fails, although the HTTP status is 200",
-        arguments: [(HealthTestTask.Answer.grpc(12), "UNIMPLEMENTED"), (.grpc(0), "healthy"), (.grpc(99), "unknown gRPC status")])
+        arguments: [
+            (HealthTestTask.Answer.grpc(12), "UNIMPLEMENTED"), (.grpc(0), "healthy"),
+            (.grpc(99), "unknown gRPC status"),
+        ])
     func getOfGRPC(answer: HealthTestTask.Answer, expected: String) async throws {
         let task = try await HealthTestTask.start(check: answer)
         #expect(try await verdict(.get, of: task.endpoint) == expected)

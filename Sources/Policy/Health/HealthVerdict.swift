@@ -9,9 +9,9 @@ package enum HealthResult: Sendable, Equatable {
 
 /// Whether an endpoint is well, by the results of its checks. A value without clock.
 ///
-/// The first result decides alone, whatever it is; after it, it takes as many in a row as the settings say to change
-/// the verdict, since a check may fail by accident. What a task says of itself, unasked, is no accident: it decides
-/// alone, too.
+/// The very first result decides alone, whatever it is; after it, it takes as many in a row as the settings say to
+/// change the verdict, since a check may fail by accident. What a task says of itself, unasked, is no accident: it
+/// decides alone, too.
 package struct HealthVerdict: Sendable, Equatable {
     /// What a change is, and why.
     package struct Change: Sendable, Equatable {

@@ -21,7 +21,7 @@ extension ConfigurationChecks {
             let path = "\(place).circuit_breakers.adaptive"
             checkOrder(adaptive.minimum, "\(path).minimum", adaptive.maximum, "\(path).maximum")
         }
-        if settings.zone != nil, lacksAttributes(cluster), isRead("\(place).zone") {
+        if settings.zone != nil, lacksAttributes(cluster), isRead("\(place).zone", "\(place).zone.own") {
             warn("\(place).zone", "\(place).zone: no endpoint of the cluster has attributes", hint: attributesHint)
         }
         checkHashing(settings, at: place)

@@ -128,7 +128,9 @@ extension ConfigurationChecks {
     }
 
     private mutating func checkSubset(of route: RouteRule, at place: String) {
-        guard !route.settings.subset.isEmpty, isRead("\(place).subset", "\(place).cluster"),
+        let keys = route.settings.subset.keys
+        guard !keys.isEmpty, isRead("\(place).subset", "\(place).cluster"),
+            keys.allSatisfy({ isRead("\(place).subset.\($0)") }),
             let cluster = configuration.clusters.first(where: { $0.name == route.cluster }), lacksAttributes(cluster)
         else { return }
         let message = "\(place).subset: no endpoint of the cluster \(quoted(cluster.name)) has attributes"
