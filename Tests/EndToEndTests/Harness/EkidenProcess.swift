@@ -92,8 +92,9 @@ enum ListeningLine {
     }
 
     @Sendable static func parse(_ line: String) -> Listener? {
-        guard let match = line.firstMatch(of: /listening\s+(?:on\s+)?(\S+)\s+(unix:\S+|\S+:\d+)$/) else { return nil }
-        return Listener(name: String(match.1), address: String(match.2))
+        guard let match = line.firstMatch(of: /listening\s+(?:on\s+)?(?:(\S+)\s+)?(unix:\S+|\S+:\d+)$/) else { return nil }
+        // A listener without a name is called by its address.
+        return Listener(name: String(match.1 ?? match.2), address: String(match.2))
     }
 }
 
