@@ -40,7 +40,8 @@ struct RelayAgeTests {
             // The answer to a message comes behind the first GOAWAY, which refuses nothing.
             try await call.send([2])
             try await call.received(2)
-            #expect(try await caller.goAways() == [.max])
+            // On a busy machine the second one may be there already.
+            #expect(try await caller.goAways().first == .max)
 
             let next = try await bench.connect()
             #expect(try await next.call(body: [4]).grpcStatus == "0")
