@@ -22,7 +22,11 @@ final class Attempt {
     }
 
     /// Holds its attempts, and is held by those that are live.
-    unowned(unsafe) private(set) var exchange: Exchange!
+    var exchange: Exchange {
+        guard let owner else { preconditionFailure("an attempt that belongs to no exchange") }
+        return owner
+    }
+    unowned(unsafe) private var owner: Exchange?
     unowned(unsafe) private let worker: Worker
     private var held: Exchange?
     private(set) var state = State.idle
@@ -59,7 +63,7 @@ final class Attempt {
 
     /// Says whose attempt it is; once, before anything else.
     func belong(to exchange: Exchange) {
-        self.exchange = exchange
+        owner = exchange
     }
 
     var isLive: Bool { state != .idle }

@@ -92,7 +92,8 @@ enum ListeningLine {
     }
 
     @Sendable static func parse(_ line: String) -> Listener? {
-        guard let match = line.firstMatch(of: /listening\s+(?:on\s+)?(?:(\S+)\s+)?(unix:\S+|\S+:\d+)$/) else { return nil }
+        let form = /listening\s+(?:on\s+)?(?:(\S+)\s+)?(unix:\S+|\S+:\d+)$/
+        guard let match = line.firstMatch(of: form) else { return nil }
         // A listener without a name is called by its address.
         return Listener(name: String(match.1 ?? match.2), address: String(match.2))
     }
