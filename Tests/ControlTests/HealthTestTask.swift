@@ -249,13 +249,4 @@ private final class HealthTestConnection: ChannelDuplexHandler, SessionDelegate 
     }
 
     func session(_ session: Session, didClose stream: HTTP2.Stream, code: ErrorCode) { requests[stream.id] = nil }
-    func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: HTTP2.Stream) {}
-    func session(_ session: Session, didSendData count: Int, on stream: HTTP2.Stream) {}
-    func session(_ session: Session, didSendHeadersOn stream: HTTP2.Stream) {}
-    func sessionDidReceiveSettings(_ session: Session) {}
-    func sessionDidReceiveSettingsAck(_ session: Session) {}
-    func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {}
-    func sessionDidReceivePingAck(_ session: Session) {}
-    func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {}
-    func sessionIsNearGlitchLimit(_ session: Session) {}
 }

@@ -302,6 +302,11 @@ extension DownstreamConnection: SessionDelegate {
         withExchange(stream) { $0.receiveRequestData(count, from: session) }
     }
 
+    func sessionDidReceiveSettings(_ session: Session) {
+        // Until now only the preface was waited for: an age that has passed meanwhile is due.
+        armWatchdog(session.inputNow)
+    }
+
     func session(_ session: Session, didReceiveEndOf stream: Stream) {
         withExchange(stream) { $0.receiveRequestEnd(trailers: nil) }
     }
@@ -325,21 +330,11 @@ extension DownstreamConnection: SessionDelegate {
         withExchange(stream) { $0.downstreamSent(count) }
     }
 
-    func session(_ session: Session, didSendHeadersOn stream: Stream) {}
-
     func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {
         withExchange(stream) { $0.downstreamClosed() }
         if stream.resetByPeer == nil { _ = resets.note(isPremature: false, now: session.inputNow) }
         if session.streamCount == 0 { lastActivityAt = worker.turn.now }
     }
-
-    func sessionDidReceiveSettings(_ session: Session) {}
-
-    func sessionDidReceiveSettingsAck(_ session: Session) {}
-
-    func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {}
-
-    func sessionDidReceivePingAck(_ session: Session) {}
 
     func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {
         worker.count(provoked ? .resetsSentProvoked : .resetsSent)

@@ -53,8 +53,6 @@ extension UpstreamConnection: SessionDelegate {
         withAttempt(stream) { $0.sent(count) }
     }
 
-    func session(_ session: Session, didSendHeadersOn stream: Stream) {}
-
     func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {
         if stream.uncountedOwner == nil {
             if let verification {
@@ -89,8 +87,6 @@ extension UpstreamConnection: SessionDelegate {
         settingsArrived()
     }
 
-    func sessionDidReceiveSettingsAck(_ session: Session) {}
-
     func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {
         cluster.count(.goAwayReceived)
         if code != .noError {
@@ -105,8 +101,6 @@ extension UpstreamConnection: SessionDelegate {
         beginDraining(Failure(.connectFailure, "said GOAWAY (\(code)) before it took a stream"))
         if isInUse { pool.replace(self) }
     }
-
-    func sessionDidReceivePingAck(_ session: Session) {}
 
     func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {
         cluster.count(.resetsSent)

@@ -39,3 +39,17 @@ package protocol SessionDelegate: AnyObject {
     /// The peer used up three quarters of its budget of suspicious frames: time to say good-bye gracefully.
     func sessionIsNearGlitchLimit(_ session: Session)
 }
+
+/// What most owners do not act on.
+extension SessionDelegate {
+    package func session(_ session: Session, didReceiveEndOf stream: Stream) {}
+    package func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: Stream) {}
+    package func session(_ session: Session, didSendData count: Int, on stream: Stream) {}
+    package func session(_ session: Session, didSendHeadersOn stream: Stream) {}
+    package func sessionDidReceiveSettings(_ session: Session) {}
+    package func sessionDidReceiveSettingsAck(_ session: Session) {}
+    package func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {}
+    package func sessionDidReceivePingAck(_ session: Session) {}
+    package func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {}
+    package func sessionIsNearGlitchLimit(_ session: Session) {}
+}

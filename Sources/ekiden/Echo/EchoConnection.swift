@@ -128,15 +128,7 @@ extension EchoConnection: SessionDelegate {
         call(stream)?.didSend(session)
     }
 
-    func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: Stream) {}
-    func session(_ session: Session, didSendHeadersOn stream: Stream) {}
     func session(_ session: Session, didClose stream: Stream, code: ErrorCode) {}
-    func sessionDidReceiveSettings(_ session: Session) {}
-    func sessionDidReceiveSettingsAck(_ session: Session) {}
-    func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {}
-    func sessionDidReceivePingAck(_ session: Session) {}
-    func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {}
-    func sessionIsNearGlitchLimit(_ session: Session) {}
 }
 
 extension EchoConnection: TransportOwner {

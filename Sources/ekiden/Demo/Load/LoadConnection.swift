@@ -88,17 +88,6 @@ extension LoadConnection: SessionDelegate {
         call.end(code, connectionLost: isLost)
         onEnd(call)
     }
-
-    func session(_ session: Session, didReceiveEndOf stream: HTTP2.Stream) {}
-    func session(_ session: Session, didReceiveReset code: ErrorCode, on stream: HTTP2.Stream) {}
-    func session(_ session: Session, didSendData count: Int, on stream: HTTP2.Stream) {}
-    func session(_ session: Session, didSendHeadersOn stream: HTTP2.Stream) {}
-    func sessionDidReceiveSettings(_ session: Session) {}
-    func sessionDidReceiveSettingsAck(_ session: Session) {}
-    func session(_ session: Session, didReceiveGoAway lastStreamID: Int32, code: ErrorCode, debug: String) {}
-    func sessionDidReceivePingAck(_ session: Session) {}
-    func session(_ session: Session, didSendReset code: ErrorCode, on streamID: Int32, provoked: Bool) {}
-    func sessionIsNearGlitchLimit(_ session: Session) {}
 }
 
 extension LoadConnection: TransportOwner {
