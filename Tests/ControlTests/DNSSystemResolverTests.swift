@@ -18,6 +18,7 @@ struct DNSSystemResolverTests {
 
     /// Reads a file with this text as if it were `/etc/resolv.conf`.
     private func read(_ text: String) throws -> SystemResolver {
+        // mkstemp(3) puts what makes the name unique in place of the six X.
         var path = Array("/tmp/ekiden-resolv-XXXXXX".utf8CString)
         let descriptor = mkstemp(&path)
         try #require(descriptor >= 0)

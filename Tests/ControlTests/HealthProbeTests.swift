@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import Policy
+import TestSupport
 import Testing
 
 @testable import Control
@@ -168,7 +169,7 @@ struct HealthProbeTests {
 
     @Test("a connect that nobody answers is ill when the time is over", arguments: kinds)
     func blackHole(probe: HealthProbe) async throws {
-        let hole = try await HealthTestBlackHole.open()
+        let hole = try await BlackHole.open()
         let verdict = try await verdict(probe, of: hole.endpoint, timeout: .milliseconds(200))
         // The check's own timer and the connect's run out in the same moment.
         #expect(verdict == "no answer within 0.2 s" || verdict == "no connection within 0.2 s")

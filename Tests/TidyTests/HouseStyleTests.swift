@@ -40,7 +40,7 @@ struct HouseStyleTests {
 
     // MARK: Words
 
-    /// Words that stand in no source, each with its reason.
+    /// Words that stand in no source, each with its reason. Here they are what is looked for, not what is done.
     private static let banned: [(word: String, reason: String)] = [
         (
             "fatalError(",
@@ -74,8 +74,9 @@ struct HouseStyleTests {
         }
     }
 
+    // This file looks for the word and is left out of the search.
     @Test("something that is to be done says why it is not done")
-    func reasonsOfTODO() throws {
+    func reasonsOfUndoneWork() throws {
         for file in try Package.files(under: "Sources") + Package.files(under: "Tests")
         where file.name != "HouseStyleTests.swift" {
             for (index, line) in file.lines.enumerated() where SourceFile.holds(Array(line.utf8), Array("TODO".utf8)) {
@@ -100,6 +101,7 @@ struct HouseStyleTests {
 
     @Test("the rules see what they look for")
     func rules() {
+        // A text with what the rules forbid, to see that they find it, and find no more.
         let file = SourceFile(
             path: "Sources/X/Y.swift",
             text: """

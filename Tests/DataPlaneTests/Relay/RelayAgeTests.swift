@@ -27,7 +27,7 @@ struct RelayAgeTests {
         try await RelayBench.run(
             endpoints: [task.endpoint],
             listener: {
-                $0.maxConnectionAge = .seconds(1)
+                $0.maxConnectionAge = .milliseconds(300)
                 $0.connectionAgeJitter = 0
             }
         ) { bench in
@@ -36,12 +36,13 @@ struct RelayAgeTests {
             let call = try await caller.open(body: [1])
             try await call.received(1)
             #expect(try await aged(bench))
-            #expect(ContinuousClock.now - started >= .seconds(1))
+            #expect(ContinuousClock.now - started >= .milliseconds(300))
             // The answer to a message comes behind the first GOAWAY, which refuses nothing.
             try await call.send([2])
             try await call.received(2)
-            // On a busy machine the second one may be there already.
-            #expect(try await caller.goAways().first == .max)
+            // On a busy machine the second one may be there already; it names the stream that is served.
+            let goAways = try await caller.goAways()
+            #expect(goAways.first == .max && goAways.dropFirst().allSatisfy { $0 == call.id })
 
             let next = try await bench.connect()
             #expect(try await next.call(body: [4]).grpcStatus == "0")

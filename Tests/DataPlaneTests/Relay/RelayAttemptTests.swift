@@ -3,6 +3,7 @@ import NIOCore
 import Policy
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import DataPlane
@@ -11,7 +12,7 @@ import Testing
 struct RelayAttemptTests {
     @Test("connect failures are retried as often as the policy says, and not more")
     func connectFailuresEnd() async throws {
-        let dead = try await ScriptedTask.deadEndpoint()
+        let dead = try ClosedPort.endpoint()
         var route = RouteSettings()
         route.retry.conditions = [.connectFailure]
         route.retry.maxAttempts = 3
@@ -92,7 +93,7 @@ struct RelayAttemptTests {
 
     @Test("one refused connection is one failure of the task, however many streams waited for it")
     func oneIncident() async throws {
-        let dead = try await ScriptedTask.deadEndpoint()
+        let dead = try ClosedPort.endpoint()
         let task = try await ScriptedTask.start()
         try await RelayBench.run(endpoints: [dead, task.endpoint]) { bench in
             let caller = try await bench.connect()

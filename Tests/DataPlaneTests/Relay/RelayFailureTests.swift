@@ -2,6 +2,7 @@ import HTTP2
 import Policy
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import DataPlane
@@ -13,7 +14,7 @@ struct RelayFailureTests {
     @Test("where one endpoint refuses connections every call is served by the other")
     func connectionRefused() async throws {
         let task = try await ScriptedTask.start()
-        let dead = try await ScriptedTask.deadEndpoint()
+        let dead = try ClosedPort.endpoint()
         var settings = ClusterSettings()
         settings.connectBackoff = .seconds(30)
         try await RelayBench.run(endpoints: [dead, task.endpoint], cluster: settings) { bench in
@@ -33,7 +34,7 @@ struct RelayFailureTests {
 
     @Test("where all refuse the caller hears why")
     func allRefused() async throws {
-        let dead = [try await ScriptedTask.deadEndpoint(), try await ScriptedTask.deadEndpoint()]
+        let dead = [try ClosedPort.endpoint(), try ClosedPort.endpoint()]
         try await RelayBench.run(endpoints: dead) { bench in
             let caller = try await bench.connect()
             let answer = try await caller.call()

@@ -2,6 +2,7 @@ import HTTP2
 import Policy
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import DataPlane
@@ -37,7 +38,7 @@ struct RelayLivenessTests {
 
     @Test("an endpoint that refused once costs no second caller anything: one worker at a time probes it")
     func probes() async throws {
-        let dead = try await ScriptedTask.deadEndpoint()
+        let dead = try ClosedPort.endpoint()
         let task = try await ScriptedTask.start()
         try await RelayBench.run(workers: 2, endpoints: [dead, task.endpoint], cluster: Self.settings()) { bench in
             let callers = try await callers(bench)
@@ -59,7 +60,7 @@ struct RelayLivenessTests {
 
     @Test("a task that comes back is found by a probe, whose connection then takes streams")
     func comeBack() async throws {
-        let gone = try await ScriptedTask.deadEndpoint()
+        let gone = try ClosedPort.endpoint()
         let task = try await ScriptedTask.start()
         try await RelayBench.run(workers: 2, endpoints: [gone, task.endpoint], cluster: Self.settings()) { bench in
             let callers = try await callers(bench)
@@ -103,7 +104,7 @@ struct RelayLivenessTests {
 
     @Test("an endpoint that left the set is not probed")
     func retired() async throws {
-        let dead = try await ScriptedTask.deadEndpoint()
+        let dead = try ClosedPort.endpoint()
         let task = try await ScriptedTask.start()
         try await RelayBench.run(endpoints: [dead, task.endpoint], cluster: Self.settings()) { bench in
             let caller = try await bench.connect()
@@ -211,7 +212,7 @@ struct RelayLivenessTests {
     @Test("dead endpoints without number do not fail a call that a living one can serve")
     func manyDead() async throws {
         var endpoints: [Endpoint] = []
-        for _ in 0..<15 { endpoints.append(try await ScriptedTask.deadEndpoint()) }
+        for _ in 0..<15 { endpoints.append(try ClosedPort.endpoint()) }
         let task = try await ScriptedTask.start()
         endpoints.append(task.endpoint)
         try await RelayBench.run(endpoints: endpoints, cluster: Self.settings()) { bench in

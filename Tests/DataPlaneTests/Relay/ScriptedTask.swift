@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import Policy
 import Synchronization
+import TestSupport
 
 /// A task of a cluster that does what its script says.
 final class ScriptedTask: Sendable {
@@ -100,13 +101,6 @@ final class ScriptedTask: Sendable {
         return ScriptedTask(
             channel: channel, state: state,
             endpoint: Endpoint(address: EndpointAddress(host: "127.0.0.1", port: channel.localAddress?.port ?? 0)))
-    }
-
-    /// An endpoint where nobody listens.
-    static func deadEndpoint() async throws -> Endpoint {
-        let task = try await start()
-        await task.stop()
-        return task.endpoint
     }
 
     var requests: [Request] { state.mutex.withLock { $0.requests } }

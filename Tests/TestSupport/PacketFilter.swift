@@ -1,5 +1,4 @@
-import NIOCore
-import Policy
+package import NIOCore
 
 #if canImport(Glibc)
 import Glibc
@@ -9,7 +8,7 @@ import Musl
 
 /// A filter on a socket that lets nothing in (BPF's `ret 0`): what comes is dropped before TCP sees it, so that nothing
 /// is acknowledged and no SYN is answered. Needs no privileges.
-enum PacketFilter {
+package enum PacketFilter {
     /// `struct sock_filter` of linux/filter.h.
     private struct Instruction {
         var code: UInt16
@@ -34,7 +33,7 @@ enum PacketFilter {
     struct NoSocket: Error {}
 
     /// Sets the filter on a channel's socket, or takes it off.
-    static func set(_ isOn: Bool, on channel: any Channel) async throws {
+    package static func set(_ isOn: Bool, on channel: any Channel) async throws {
         guard let provider = channel as? any SocketOptionProvider else { throw NoSocket() }
         if isOn {
             try await provider.unsafeSetSocketOption(
@@ -45,21 +44,5 @@ enum PacketFilter {
                 level: .socket, name: NIOBSDSocket.Option(rawValue: SO_DETACH_FILTER), value: CInt(0)
             ).get()
         }
-    }
-}
-
-/// An address where connects get no answer at all.
-struct BlackHole: Sendable {
-    let endpoint: Endpoint
-    private let task: ScriptedTask
-
-    static func open() async throws -> BlackHole {
-        let task = try await ScriptedTask.start()
-        try await task.setDark(true)
-        return BlackHole(endpoint: task.endpoint, task: task)
-    }
-
-    func close() async {
-        await task.stop()
     }
 }
