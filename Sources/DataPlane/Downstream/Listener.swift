@@ -53,7 +53,7 @@ final class Listener: Sendable {
             case .ip(let host, let port):
                 var channels: [any Channel] = []
                 var bound = port
-                if port != 0, !sharesAddress { try await checkFree(host: host, port: port, on: workers[0].eventLoop) }
+                if port != 0, !sharesAddress { try PortCheck.expectFree(host: host, port: port) }
                 do {
                     for worker in workers {
                         let address = try SocketAddress(ipAddress: host, port: bound)
@@ -78,15 +78,6 @@ final class Listener: Sendable {
         } catch {
             throw ListenError(name: settings.name, address: settings.address, cause: describe(error))
         }
-    }
-
-    /// Sockets with `SO_REUSEPORT` join those of another process without a word, and callers would be split between two
-    /// meshes. One without it is refused while anybody else listens.
-    private static func checkFree(host: String, port: Int, on loop: any EventLoop) async throws {
-        let probe = try await ServerBootstrap(group: loop)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(to: SocketAddress(ipAddress: host, port: port)).get()
-        try await probe.close()
     }
 
     private static func describe(_ error: any Error) -> String {
