@@ -5,6 +5,12 @@ struct CallPlan: CustomStringConvertible {
         case busy
         /// The same tasks, and calls that may run twice.
         case again
+        /// The same, several attempts side by side.
+        case hedged
+        /// Few calls a second are let through.
+        case limited
+        /// Delays and answers on purpose.
+        case faulty
         /// A task that never fails.
         case bystander
 
@@ -12,11 +18,28 @@ struct CallPlan: CustomStringConvertible {
             switch self {
             case .busy: "/busy.Echo/Say"
             case .again: "/again.Echo/Say"
+            case .hedged: "/hedged.Echo/Say"
+            case .limited: "/limited.Echo/Say"
+            case .faulty: "/faulty.Echo/Say"
             case .bystander: "/bystander.Echo/Say"
             }
         }
 
-        var executionsMax: Int { self == .again ? 3 : 1 }
+        /// Tasks that may see one call.
+        var executionsMax: Int {
+            switch self {
+            case .again, .hedged: 3
+            case .busy, .limited, .faulty, .bystander: 1
+            }
+        }
+
+        /// Whether a call of it has to succeed where nothing is wrong.
+        var isReliable: Bool {
+            switch self {
+            case .busy, .again, .hedged, .bystander: true
+            case .limited, .faulty: false
+            }
+        }
     }
 
     var route = Route.busy
@@ -39,7 +62,7 @@ struct CallPlan: CustomStringConvertible {
 
     static func draw(_ chance: Chance) -> CallPlan {
         var plan = CallPlan()
-        plan.route = chance.hits(30) ? .again : .busy
+        plan.route = chance.pick([.busy, .busy, .busy, .again, .again, .hedged, .hedged, .limited, .faulty])
         plan.isGRPC = chance.hits(90)
         plan.size = chance.size()
         plan.pieces = chance.hits(40) ? chance.range(1, 6) : 1

@@ -1,3 +1,4 @@
+import HTTP2
 import NIOCore
 import Policy
 
@@ -208,6 +209,24 @@ final class Ledger {
         for call in calls where executions[call.id] > call.plan.route.executionsMax {
             violate("call \(call.id) (\(call.plan.route)) ran \(executions[call.id]) times")
         }
+    }
+
+    /// Whoever is told that nothing was done may do it again elsewhere: nothing was done.
+    func checkRefusals() {
+        let executed = Set(attempts.filter { !$0.isRefused }.map(\.call))
+        for call in calls where call.outcome == .reset(ErrorCode.refusedStream.rawValue) && executed.contains(call.id) {
+            violate("call \(call.id) was refused as not processed, and ran")
+        }
+    }
+
+    /// No more calls than the limit allows reached a task.
+    func checkLimit(_ limit: RateLimitSettings) {
+        guard let rate = limit.requestsPerSecond else { return }
+        let seen = Set(attempts.map(\.call)).filter { $0 < calls.count && calls[$0].plan.route == .limited }
+        let admitted = seen.compactMap { calls[$0].arrivedAt }
+        guard let first = admitted.min(), let last = admitted.max() else { return }
+        let most = Double(limit.burst) + rate * Double(last - first) / 1e9
+        if Double(admitted.count) > most + 1 { violate("\(admitted.count) calls were let through of \(most)") }
     }
 
     /// Nothing of before is still under way.

@@ -11,7 +11,9 @@ struct Scenario {
     let listener: ListenerSettings
     let bufferBudget: Int
     let cluster: ClusterSettings
-    let plan: RoutePlan
+    /// Of the routes to the tasks that fail. They outlive reloads, as limits and budgets do.
+    let plans: [CallPlan.Route: RoutePlan]
+    let limit: RateLimitSettings
 
     init(_ chance: Chance) {
         calm = chance.time(300, 3_000)
@@ -22,12 +24,58 @@ struct Scenario {
         listener = Self.drawListener(chance)
         bufferBudget = chance.hits(15) ? 30_000 : 100_000_000
         cluster = Self.drawCluster(chance)
-        var again = RouteSettings()
-        again.idempotent = .all
-        again.retry.conditions = [.connectFailure, .reset, .timeout]
-        again.retry.grpcStatuses = chance.hits(50) ? [.unavailable] : []
-        if chance.hits(30) { again.perTryTimeout = .milliseconds(chance.range(200, 600)) }
-        plan = RoutePlan(again)
+        limit = Self.drawLimit(chance)
+        var limited = RouteSettings()
+        limited.rateLimit = limit
+        plans = [
+            .busy: .plain, .again: RoutePlan(Self.drawAgain(chance)), .hedged: RoutePlan(Self.drawHedged(chance)),
+            .limited: RoutePlan(limited), .faulty: RoutePlan(Self.drawFaulty(chance)),
+        ]
+    }
+
+    private static func drawAgain(_ chance: Chance) -> RouteSettings {
+        var route = RouteSettings()
+        route.idempotent = .all
+        route.retry.conditions = [.connectFailure, .reset, .timeout]
+        route.retry.grpcStatuses = chance.hits(50) ? [.unavailable] : []
+        if chance.hits(30) { route.perTryTimeout = .milliseconds(chance.range(200, 600)) }
+        if chance.hits(30) { route.subset = ["version": "1"] }
+        return route
+    }
+
+    private static func drawHedged(_ chance: Chance) -> RouteSettings {
+        var route = RouteSettings()
+        var hedging = HedgingPolicy()
+        hedging.delay = .milliseconds(chance.pick([0, 1, 50, 300]))
+        hedging.maxAttempts = chance.range(2, 3)
+        hedging.nonFatalStatuses = chance.hits(50) ? [.unavailable, .internal] : []
+        route.hedging = hedging
+        if chance.hits(30) { route.perTryTimeout = .milliseconds(chance.range(200, 600)) }
+        return route
+    }
+
+    private static func drawLimit(_ chance: Chance) -> RateLimitSettings {
+        var limit = RateLimitSettings()
+        limit.requestsPerSecond = Double(chance.pick([1, 3, 20]))
+        limit.burst = chance.range(1, 3)
+        if chance.hits(30) {
+            limit.perCaller = CallerRateLimitSettings()
+            limit.perCaller?.maxCallers = chance.range(1, 2)
+        }
+        return limit
+    }
+
+    private static func drawFaulty(_ chance: Chance) -> RouteSettings {
+        var fault = FaultPolicy()
+        fault.delay = .milliseconds(chance.pick([0, 1, 200]))
+        fault.delayShare = chance.pick([0, 0.5, 1])
+        fault.abort = chance.pick([.grpc(.unavailable), .http(503)])
+        fault.abortShare = chance.pick([0, 0.5, 1])
+        var route = RouteSettings()
+        route.fault = fault
+        route.maxDeadline = chance.hits(30) ? .milliseconds(chance.range(50, 500)) : nil
+        route.idleTimeout = chance.hits(30) ? .milliseconds(chance.range(50, 500)) : nil
+        return route
     }
 
     private static func drawListener(_ chance: Chance) -> ListenerSettings {
@@ -39,13 +87,17 @@ struct Scenario {
         settings.limits.streamWriteStall = .milliseconds(chance.pick([1_500, 60_000]))
         settings.limits.connectionWriteStall = .milliseconds(chance.pick([1_000, 30_000]))
         settings.via = chance.hits(30)
+        if chance.hits(25) {
+            settings.maxConnectionAge = .milliseconds(chance.range(100, 1_500))
+            settings.maxConnectionAgeGrace = chance.hits(50) ? .milliseconds(chance.range(50, 1_000)) : nil
+        }
         return settings
     }
 
     /// Another one for each reload.
     static func drawCluster(_ chance: Chance) -> ClusterSettings {
         var settings = ClusterSettings()
-        settings.balance = chance.pick([.roundRobin, .leastRequest])
+        settings.balance = chance.pick(BalancePolicy.allCases)
         settings.connectTimeout = .milliseconds(chance.range(50, 1_000))
         settings.connectBackoff = .milliseconds(chance.range(20, 500))
         settings.connectBackoffMax = .milliseconds(chance.range(500, 2_000))
@@ -63,7 +115,44 @@ struct Scenario {
         settings.maxRefusedAttempts = chance.range(0, 3)
         settings.timeout = chance.hits(30) ? .milliseconds(chance.range(100, 2_000)) : nil
         settings.verifyService = chance.hits(15) ? "echo.Echo" : nil
+        settings.hashKey = chance.pick([.peer, .header("x-call")])
+        settings.panicThreshold = chance.pick([0, 0, 0.5, 1])
+        settings.slowStart = chance.hits(25) ? .milliseconds(chance.range(50, 2_000)) : nil
+        if chance.hits(25) { settings.zone = ZonePreference(own: "here") }
+        settings.outlier = drawOutlier(chance)
+        if chance.hits(30) { settings.breakers = drawBreakers(chance) }
+        settings.retryBudget.minimumPerSecond = chance.pick([0, 1, 10, 10])
         return settings
+    }
+
+    private static func drawOutlier(_ chance: Chance) -> OutlierSettings {
+        var outlier = OutlierSettings()
+        outlier.isEnabled = chance.hits(90)
+        outlier.consecutiveFailures = chance.pick([1, 2, 5])
+        outlier.interval = .milliseconds(chance.pick([100, 1_000, 10_000]))
+        outlier.failureShare = chance.hits(30) ? 0.5 : nil
+        outlier.latencyFactor = chance.hits(30) ? 3 : nil
+        outlier.minimumEndpoints = chance.range(2, 3)
+        outlier.minimumRequests = chance.range(1, 5)
+        outlier.ejectionBase = .milliseconds(chance.pick([50, 500, 30_000]))
+        outlier.ejectionMax = .seconds(60)
+        outlier.maxEjectedShare = chance.pick([0.5, 1])
+        return outlier
+    }
+
+    private static func drawBreakers(_ chance: Chance) -> CircuitBreakerSettings {
+        var breakers = CircuitBreakerSettings()
+        if chance.hits(30) { breakers.maxConnections = chance.range(1, 3) }
+        if chance.hits(30) { breakers.maxRequests = chance.range(1, 5) }
+        if chance.hits(30) { breakers.maxRequestsPerEndpoint = chance.range(1, 3) }
+        if chance.hits(30) { breakers.maxRetries = chance.range(0, 2) }
+        if chance.hits(30) {
+            breakers.adaptive = AdaptiveLimitSettings()
+            breakers.adaptive?.minimum = chance.range(1, 3)
+            breakers.adaptive?.interval = .milliseconds(chance.pick([50, 500]))
+            breakers.adaptive?.relearnInterval = .milliseconds(chance.pick([500, 5_000]))
+        }
+        return breakers
     }
 
     /// Settings under which calls that nothing hinders succeed.
@@ -74,6 +163,7 @@ struct Scenario {
         settings.maxStreamsPerConnection = max(settings.maxStreamsPerConnection, 10)
         settings.pendingTimeout = .seconds(1)
         settings.timeout = nil
+        settings.breakers = CircuitBreakerSettings()
         return settings
     }
 }

@@ -28,6 +28,8 @@ final class SimulatedHost {
     let world: World
     let chance: Chance
     let endpoint: Endpoint
+    /// What discovery says about it.
+    var traits = EndpointTraits()
     var door = Door.open
     var hello = Hello.settings
     /// Streams out of a hundred that are not simply served.
@@ -101,6 +103,7 @@ final class SimulatedHost {
     /// All is well from now on, and what hangs ends.
     func recover() {
         setDark(false)
+        endpoint.health.set(.unchecked)
         faults = 0
         thinks = 0
         hello = .settings

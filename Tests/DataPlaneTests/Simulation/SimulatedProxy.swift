@@ -60,23 +60,25 @@ final class SimulatedProxy {
     /// Has the worker work from a new snapshot.
     /// - Parameter clusters: how many of the clusters are left.
     func publish(
-        busy endpoints: [Endpoint], _ settings: ClusterSettings, bystander other: Endpoint, plan: RoutePlan,
-        clusters count: Int = 2
+        busy members: [SimulatedHost], _ settings: ClusterSettings, bystander other: Endpoint,
+        plans: [CallPlan.Route: RoutePlan], clusters count: Int = 2
     ) {
         version += 1
+        let endpoints = members.map(\.endpoint)
         world.ledger.note(version, endpoints.count, "snapshot \(version): \(endpoints.map(\.name))")
         let clusters = [
             Cluster(
-                name: Self.names[0], settings: settings, endpoints: endpoints, resolution: .resolved, state: busy),
+                name: Self.names[0], settings: settings, endpoints: endpoints, traits: members.map(\.traits),
+                resolution: .resolved, state: busy),
             Cluster(
                 name: Self.names[1], settings: ClusterSettings(), endpoints: [other], resolution: .resolved,
                 state: bystander),
         ]
-        let routes = [
-            Route(name: "again", path: .prefix(Array("/again.".utf8)), clusterIndex: 0, plan: plan),
-            Route(name: "busy", path: .prefix(Array("/busy.".utf8)), clusterIndex: 0),
-            Route(name: "bystander", path: .prefix(Array("/bystander.".utf8)), clusterIndex: 1),
-        ]
+        let routes = CallPlan.Route.allCases.map { route in
+            Route(
+                name: "\(route)", path: .prefix(Array("/\(route).".utf8)),
+                clusterIndex: route == .bystander ? 1 : 0, plan: plans[route] ?? .plain)
+        }
         worker.apply(
             Snapshot(
                 version: version, routes: RouteTable(routes.filter { $0.clusterIndex < count }),
@@ -113,11 +115,13 @@ final class SimulatedProxy {
         var left = [
             ("active streams", registry.total(.downstreamStreamsActive)),
             ("buffered bytes", registry.total(.bufferedBytes)),
+            ("bytes held for a replay", registry.total(.retainedBytes)),
             ("upstream streams", count(.streamsActive)),
             ("pending streams", count(.pendingStreams)),
         ]
         for endpoint in endpoints {
             left.append(("streams on \(endpoint.name)", endpoint.activeStreams.load(ordering: .relaxed)))
+            left.append(("streams awaited by \(endpoint.name)", endpoint.awaitedStreams.load(ordering: .relaxed)))
         }
         for (name, count) in left where count != 0 { world.ledger.violate("\(count) \(name) at rest") }
     }

@@ -77,6 +77,8 @@ final class Simulation {
         checkProbes()
         world.ledger.checkEnded()
         world.ledger.checkExecutions()
+        world.ledger.checkRefusals()
+        world.ledger.checkLimit(scenario.limit)
         proxy.checkQuiet(endpoints)
         end()
         return report()
@@ -92,10 +94,16 @@ final class Simulation {
 
     private func prepare() {
         members = Array(hosts.indices)
-        for host in hosts {
+        for (index, host) in hosts.enumerated() {
             host.faults = chance.pick([0, 0, 15, 60])
             host.thinks = chance.pick([0, 0, 20, 400])
             host.streamsMax = chance.pick([1, 3, 100, 100])
+            host.traits.weight = chance.pick([1, 1, 1, 3])
+            host.traits.priority = chance.pick([0, 0, 0, 1])
+            // The first is in every subset that a route asks for.
+            host.traits.attributes = [
+                "zone": chance.pick(["here", "there"]), "version": index == 0 ? "1" : chance.pick(["1", "2"]),
+            ]
         }
         publish()
         for _ in 0..<scenario.calls {
@@ -126,14 +134,14 @@ final class Simulation {
 
     private func publish(clusters: Int = 2) {
         proxy.publish(
-            busy: members.map { hosts[$0].endpoint }, cluster, bystander: bystander.endpoint, plan: scenario.plan,
+            busy: members.map { hosts[$0] }, cluster, bystander: bystander.endpoint, plans: scenario.plans,
             clusters: clusters)
     }
 
     /// Something goes wrong.
     private func fault() {
         let host = chance.pick(hosts)
-        switch chance.below(14) {
+        switch chance.below(15) {
         case 0:
             host.crash(abruptly: chance.hits(60))
             at(Int(chance.time(10, 1_500))) { host.door = .open }
@@ -166,6 +174,7 @@ final class Simulation {
         case 10: chance.pick(callers).close(abruptly: chance.hits(50))
         case 11: chance.pick(callers).connections.last?.stall(for: chance.time(50, 4_000))
         case 12: host.connections.last?.stall(for: chance.time(50, 4_000))
+        case 13: host.endpoint.health.set(chance.pick([.pending, .healthy, .unhealthy]), reason: "says the scenario")
         default: if !proxy.connections.isEmpty { chance.pick(proxy.connections).drain() }
         }
     }
@@ -187,7 +196,7 @@ final class Simulation {
     private func probe() {
         world.ledger.note(0, 1, "probes")
         for caller in callers + [watcher] {
-            for route in CallPlan.Route.allCases { caller.call(CallPlan.probe(route, chance)) }
+            for route in CallPlan.Route.allCases where route.isReliable { caller.call(CallPlan.probe(route, chance)) }
         }
     }
 
