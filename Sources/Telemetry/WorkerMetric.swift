@@ -8,6 +8,7 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
     case downstreamBytesReceived
     case downstreamBytesSent
     case bufferedBytes
+    case retainedBytes
     case notHTTP2Plain
     case notHTTP2TLS
     case notHTTP2Other
@@ -77,6 +78,8 @@ package enum WorkerMetric: Int, CaseIterable, Sendable {
             .counter("ekiden_downstream_sent_bytes_total", "Bytes sent to callers.")
         case .bufferedBytes:
             .gauge("ekiden_buffered_bytes", "Body bytes held between the two legs.")
+        case .retainedBytes:
+            .gauge("ekiden_replay_bytes", "Request bytes that were sent and are held for another attempt.")
         case .notHTTP2Plain: refused("http1")
         case .notHTTP2TLS: refused("tls")
         case .notHTTP2Other: refused("other")

@@ -102,6 +102,7 @@ struct RetryDecisionTests {
         #expect(decide(.grpc(14), policy, pushback: .never) == .stopped)
         #expect(decide(.grpc(14), policy, pushback: .after(7)) == .retry(after: 7))
         #expect(decide(.grpc(14), policy, pushback: .after(7), timeLeft: 7) == .exhausted)
+        #expect(decide(.grpc(14), policy, pushback: .after(RetryPushback.longest + 1)) == .exhausted)
         #expect(decide(.grpc(99), policy) == .final)
     }
 

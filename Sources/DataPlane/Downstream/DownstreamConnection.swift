@@ -81,6 +81,14 @@ final class DownstreamConnection {
         }
     }
 
+    /// Ends the response now, whatever its body still holds.
+    func endResponse(_ trailers: HeaderBlock, on stream: Stream) {
+        transport?.with { transport in
+            transport.session.endResponse(trailers, on: stream)
+            transport.markDirty()
+        }
+    }
+
     func submitInformational(_ headers: HeaderBlock, on stream: Stream) {
         transport?.with { transport in
             transport.session.submitInformational(headers, on: stream)

@@ -1,6 +1,7 @@
 import HTTP2
 import NIOCore
 import Policy
+import Synchronization
 import Telemetry
 
 /// One try of an exchange on one task: the task's side of it.
@@ -46,6 +47,8 @@ final class Attempt {
     private var isTrial = false
     /// Of a retry or a hedge: its place among those that run on the cluster.
     var place: CircuitPlace?
+    /// Whether it is among the endpoint's awaited streams.
+    private var isAwaited = false
     private var isConcluded = false
     /// Nanoseconds of the monotonic clock.
     private var startedAt: Int64 = 0
@@ -98,10 +101,23 @@ final class Attempt {
     }
 
     /// Says which endpoint it is for.
-    func aim(at endpoint: Endpoint, isTrial: Bool) {
+    /// - Parameter isCounted: whether the cluster limits the streams of an endpoint.
+    func aim(at endpoint: Endpoint, isTrial: Bool, isCounted: Bool) {
         self.endpoint = endpoint
         self.isTrial = isTrial
+        guard isCounted else { return }
+        isAwaited = true
+        endpoint.awaitedStreams.add(1, ordering: .relaxed)
     }
+
+    private func noteArrival() {
+        guard isAwaited else { return }
+        isAwaited = false
+        endpoint?.awaitedStreams.subtract(1, ordering: .relaxed)
+    }
+
+    /// Whether it waited in a queue.
+    var hasWaited: Bool { ticket != nil }
 
     /// Waits in a queue from now on.
     func wait(with ticket: PendingTicket) {
@@ -123,6 +139,7 @@ final class Attempt {
             startedAt = worker.turn.now
             ticket = nil
         }
+        noteArrival()
         task = (Borrowed(connection), Borrowed(stream))
         state = .running
     }
@@ -223,6 +240,8 @@ final class Attempt {
             withTask { connection, stream in
                 // What has ended on both sides is about to close by itself.
                 if !(stream.remoteEnded && stream.localEnded) { connection.reset(stream, code) }
+                // On a session that has broken down the reset does nothing; another attempt reads the body now.
+                stream.dropBody()
             }
             return false
         }
@@ -255,6 +274,7 @@ final class Attempt {
     /// Makes it as new.
     func clear(in pool: ClusterPool?) {
         conclude(.abandoned, in: pool)
+        noteArrival()
         if let place { pool?.retryEnded(place) }
         place = nil
         dropHeldHead()

@@ -9,7 +9,12 @@ extension Exchange {
     /// Answers the caller in place of the task, in the form that fits how far the response has come.
     func fail(_ failure: Failure) {
         guard outcome == nil else { return }
-        if failure.kind == .circuitOpen { pool?.count(.pendingOverflow) }
+        var failure = failure
+        if failure.kind == .circuitOpen {
+            pool?.count(.pendingOverflow)
+            // Whatever limit it was: callers that come back at once make it worse.
+            failure = failure.comingBack(after: Pushback.soon(&worker.random))
+        }
         switch state {
         case .fresh, .attempting:
             reply(failure)
@@ -37,8 +42,8 @@ extension Exchange {
         }
     }
 
-    /// A gRPC caller gets trailers that say what happened behind the bytes it already has; others a reset, since a
-    /// clean end would be a lie.
+    /// A gRPC caller gets trailers that say what happened, behind the bytes that are here unless their time is over;
+    /// others a reset, since a clean end would be a lie.
     private func failMidResponse(_ failure: Failure) {
         guard caller != nil else { return }
         finish(.local(failure))
@@ -48,8 +53,15 @@ extension Exchange {
         }
         let trailers = worker.blocks.take()
         LocalReply.writeTrailers(failure, to: trailers)
+        guard failure.kind == .deadlineExceeded else {
+            responseBody.finish(trailers: trailers)
+            withCaller { $0.resumeBody($1) }
+            return
+        }
+        // What a slow caller has not taken by now must not keep the status from it.
+        noteBuffered(-responseBody.dropPending())
         responseBody.finish(trailers: trailers)
-        withCaller { $0.resumeBody($1) }
+        withCaller { $0.endResponse(trailers, on: $1) }
     }
 
     func passOnReset(_ code: ErrorCode) {

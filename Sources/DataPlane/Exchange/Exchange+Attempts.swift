@@ -34,6 +34,8 @@ extension Exchange {
         }
         guard state == .attempting, let pool else { return }
         if let pendingAbort { return abort(pendingAbort) }
+        // A push-back that came when the next hedge was on its way already.
+        if nextIsExtra, hedgeNotBefore > now { return armPace(at: hedgeNotBefore) }
         if hasHopefulAttempt {
             hedge(pool, now: now)
         } else {
@@ -45,6 +47,8 @@ extension Exchange {
     private func attempt(_ pool: ClusterPool, now: Int64, copies: (request: HeaderBlock, body: BodyQueue?)? = nil) {
         let isExtra = nextIsExtra
         nextIsExtra = false
+        let followsUnsent = nextFollowsUnsent
+        nextFollowsUnsent = false
         let attempt = takeAttempt()
         attempt.begin(now: now, copies: copies)
         if isExtra {
@@ -58,9 +62,12 @@ extension Exchange {
             pool.waitForEndpoint(attempt)
             return
         }
-        guard let pick = pick(pool, mayRepeat: isExtra || refusedAttempts > 0, now: now) else {
+        // Who could not be reached a moment ago is not asked again at once, whatever there is to be retried.
+        let mayRepeat = !followsUnsent && (isExtra || refusedAttempts > 0)
+        guard let pick = pick(pool, mayRepeat: mayRepeat, now: now) else {
             release(attempt)
             if hasHopefulAttempt { return }
+            if followsUnsent, let lastFailure, retriesUnsent(lastFailure) { return }
             fail(lastFailure ?? Balancer.whyNone(in: pool.cluster, tried: tried, subset: plan.settings.subset))
             return
         }
@@ -93,11 +100,16 @@ extension Exchange {
         return attempt
     }
 
-    /// Writes into the request what differs from attempt to attempt.
-    private func describe(_ request: HeaderBlock, now: Int64) {
+    /// Writes into an attempt's request what is left of the time.
+    func tellDeadline(_ request: HeaderBlock, now: Int64) {
         if tellsDeadline, let deadline {
             request.set(.grpcTimeout, "grpc-timeout", volatile: GRPCTimeout.text(deadline - now))
         }
+    }
+
+    /// Writes into the request what differs from attempt to attempt.
+    private func describe(_ request: HeaderBlock, now: Int64) {
+        tellDeadline(request, now: now)
         if isGRPC, extraAttempts > 0 {
             let told = callersAttempts ?? request.value(.grpcPreviousAttempts).flatMap(RequestFacts.number) ?? 0
             callersAttempts = told
@@ -126,18 +138,27 @@ extension Exchange {
         if let endpoint {
             tried.insert(endpoint)
             // A limit of ours says nothing about the endpoint.
-            if failure.kind != .circuitOpen { endpoint.failuresTotal.add(1, ordering: .relaxed) }
+            if failure.kind == .connectFailure { endpoint.failuresTotal.add(1, ordering: .relaxed) }
         }
         let isReplayed =
             (isOutOfConnections || mayConnectAgain(pool.cluster, failure)) && mayReplay(pool, besides: attempt)
         if isReplayed { discount(attempt) }
         release(attempt)
         if isReplayed {
+            nextFollowsUnsent = true
             rewindRequest()
             enqueueOnce()
             pool.count(.replaysUnsent)
-        } else if failure.kind != .connectFailure || !retries(after: .connectFailure, of: nil, pushback: nil) {
-            if !hasHopefulAttempt { fail(failure) }
+        } else if !retriesUnsent(failure), !hasHopefulAttempt {
+            fail(failure)
+        }
+    }
+
+    private func retriesUnsent(_ failure: Failure) -> Bool {
+        switch failure.kind {
+        case .connectFailure: retries(after: .connectFailure, of: nil, pushback: nil)
+        case .deadlineExceeded: retries(after: .timedOut, of: nil, pushback: nil)
+        default: false
         }
     }
 
@@ -150,7 +171,17 @@ extension Exchange {
         guard failure.kind == .connectFailure,
             worker.turn.now - startedAt < cluster.settings.connectTimeout.nanoseconds * Int64(limit)
         else { return false }
-        return cluster.endpoints.contains { !$0.isUnreachable && !tried.contains($0) }
+        return hasUntried(in: cluster) { !$0.isUnreachable }
+    }
+
+    /// Whether an endpoint that the route may choose was not tried yet, and fits.
+    private func hasUntried(in cluster: Cluster, where fits: (Endpoint) -> Bool = { _ in true }) -> Bool {
+        let subset = plan.settings.subset
+        return cluster.endpoints.indices.contains { index in
+            let endpoint = cluster.endpoints[index]
+            return !tried.contains(endpoint) && fits(endpoint)
+                && (subset.isEmpty || cluster.traits[index].matches(subset))
+        }
     }
 
     /// The attempt was taken off an endpoint that left the set before anything was written; it counts as none.
@@ -176,8 +207,7 @@ extension Exchange {
 
     /// - Returns: false when there is nobody else, or the request is not held any more.
     private func mayReplay(_ pool: ClusterPool, besides attempt: Attempt) -> Bool {
-        requestIsHeld && !hasHopefulAttempt(besides: attempt)
-            && pool.cluster.endpoints.contains { !tried.contains($0) }
+        requestIsHeld && !hasHopefulAttempt(besides: attempt) && hasUntried(in: pool.cluster)
     }
 
     var requestIsHeld: Bool { !requestHasBody || requestBody.canStartOver }
@@ -206,7 +236,8 @@ extension Exchange {
             attemptUnsent(attempt, failure, endpoint: attempt.endpoint)
         case .refused where attempt.hasAnswered:
             attempt.conclude(.lost, in: pool)
-            fail(Failure(.connectionLost, "\(name) refused the stream after it had answered"))
+            let failure = Failure(.connectionLost, "\(name) refused the stream after it had answered")
+            endOrRetry(after: .lost, of: attempt) { fail(failure) }
         case .refused(let failure):
             refused(attempt, failure)
         case .reset(let code):
@@ -220,7 +251,7 @@ extension Exchange {
         }
     }
 
-    private func endOrRetry(after result: AttemptResult, of attempt: Attempt, _ end: () -> Void) {
+    func endOrRetry(after result: AttemptResult, of attempt: Attempt, _ end: () -> Void) {
         attempt.abandon()
         if !retries(after: result, of: attempt, pushback: nil) { end() }
     }
@@ -239,8 +270,13 @@ extension Exchange {
             enqueueOnce()
             pool.count(.replaysRefused)
         } else if !retries(after: .refused, of: attempt, pushback: nil), !hasHopefulAttempt {
-            // Certainly not processed, so the caller's library may try again.
-            passOnReset(.refusedStream)
+            if !mayHaveRun {
+                // Certainly not processed, so the caller's library may try again.
+                passOnReset(.refusedStream)
+            } else {
+                // An attempt before this one may have been processed.
+                fail(failure)
+            }
         }
     }
 
@@ -250,6 +286,7 @@ extension Exchange {
     ///   - pushback: what the task asked for.
     /// - Returns: false when what came is the caller's answer.
     func retries(after result: AttemptResult, of attempt: Attempt?, pushback: RetryPushback?) -> Bool {
+        if attempt != nil, result != .refused { mayHaveRun = true }
         guard state == .attempting, winner == nil, outcome == nil, let pool else { return false }
         if let hedging = plan.settings.hedging {
             return hedges(on: hedging, after: result, of: attempt, pushback: pushback, pool)
@@ -296,23 +333,26 @@ extension Exchange {
         guard outcome == nil, state == .attempting, attempt.isHopeful else { return }
         if attempt.heldHead != nil { return commitHeld(attempt) }
         pool?.count(.perTryTimeouts)
-        // One that waits for a slot waits for us as much as for the task.
-        if attempt.state == .running { attempt.conclude(.timedOut, in: pool) }
+        let cluster = "cluster \(pool?.cluster.name ?? "-")"
+        if attempt.state == .waiting {
+            // It waits for us as much as for the task, which has seen nothing of it.
+            let failure = Failure(
+                .deadlineExceeded,
+                "no stream on \(attempt.endpointName) within the attempt's time (\(cluster))")
+            return attemptUnsent(attempt, failure, endpoint: attempt.endpoint)
+        }
+        attempt.conclude(.timedOut, in: pool)
         let failure = Failure(
-            .deadlineExceeded,
-            "\(attempt.endpointName) did not answer within the attempt's time "
-                + "(cluster \(pool?.cluster.name ?? "-"))")
+            .deadlineExceeded, "\(attempt.endpointName) did not answer within the attempt's time (\(cluster))")
         lastFailure = failure
-        let isOver = attempt.state == .waiting
         if !retries(after: .timedOut, of: attempt, pushback: nil) { fail(failure) }
-        if isOver { release(attempt) }
     }
 
     // MARK: Hedging
 
     private func armHedge(_ hedging: HedgingPolicy, now: Int64) {
         guard !hedgingStopped, extraAttempts + 1 < hedging.maxAttempts else { return }
-        armPace(at: now + hedging.delay.nanoseconds)
+        armPace(at: max(now + hedging.delay.nanoseconds, hedgeNotBefore))
     }
 
     /// Makes an attempt beside those that run, if the request is complete and held.
@@ -324,7 +364,8 @@ extension Exchange {
             hedgeIsDue = true
             return
         }
-        guard takeRetry(pool, now: now) else { return }
+        // One that was withdrawn is paid for.
+        guard nextIsExtra || takeRetry(pool, now: now) else { return }
         for attempt in liveAttempts {
             if let endpoint = attempt.endpoint, !tried.contains(endpoint) { tried.insert(endpoint) }
         }
@@ -343,6 +384,7 @@ extension Exchange {
         var next = now
         switch pushback {
         case .never: hedgingStopped = true
+        case .after(let pause) where pause > RetryPushback.longest: hedgingStopped = true
         case .after(let pause):
             next += pause
             hedgeNotBefore = next

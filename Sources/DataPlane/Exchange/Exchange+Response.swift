@@ -13,10 +13,10 @@ extension Exchange {
         let interimMax = caller.connection.with { $0.settings.limits.maxInformationalResponses }
         guard interim.count < interimMax, !headers.isTruncated else {
             worker.blocks.give(headers)
-            fail(
-                Failure(
-                    .upstreamProtocolError, "\(attempt.endpointName) sent too many or too large interim responses"))
-            return
+            let failure = Failure(
+                .upstreamProtocolError, "\(attempt.endpointName) sent too many or too large interim responses")
+            attempt.conclude(.lost, in: pool)
+            return endOrRetry(after: .lost, of: attempt) { fail(failure) }
         }
         headers.remove(.hopByHop)
         interim.append(headers)
@@ -29,13 +29,12 @@ extension Exchange {
         if let failure = flaw(of: headers, attempt) {
             worker.blocks.give(headers)
             attempt.conclude(.lost, in: pool)
-            fail(failure)
-            return
+            return endOrRetry(after: .lost, of: attempt) { fail(failure) }
         }
         if plan.readsStatuses {
             let result = result(of: headers, trailers: endStream ? headers : nil)
             if let result, isRetried(result, headers, attempt) { return worker.blocks.give(headers) }
-            if !endStream, isGRPC, mayBeRetried(attempt) {
+            if result == nil, isGRPC, plan.awaitsTrailers, mayBeRetried(attempt) {
                 // The status is in trailers to come: until then the response is nobody's yet.
                 attempt.heldHead = headers
                 attempt.armTimer(at: worker.turn.now + Self.holdMax)
@@ -91,7 +90,7 @@ extension Exchange {
             abandonAttempts(but: attempt)
         }
         if let paceTimer { worker.timers.cancel(paceTimer) }
-        requestBody.commit()
+        commitRequest()
         headers.remove(.hopByHop)
         if endStream { finishWithResponse(attempt, headers: headers, trailers: headers) }
         let body = endStream ? nil : responseBody
@@ -139,11 +138,10 @@ extension Exchange {
             let size = trailers.listSize
             worker.blocks.give(trailers)
             attempt.conclude(.lost, in: pool)
-            fail(
-                Failure(
-                    .responseHeadersTooLarge,
-                    "response trailers of \(attempt.endpointName) exceed the limit (\(size) bytes)"))
-            return
+            let failure = Failure(
+                .responseHeadersTooLarge,
+                "response trailers of \(attempt.endpointName) exceed the limit (\(size) bytes)")
+            return endOrRetry(after: .lost, of: attempt) { fail(failure) }
         }
         if let held = attempt.heldHead {
             if let trailers, let result = result(of: held, trailers: trailers), isRetried(result, trailers, attempt) {

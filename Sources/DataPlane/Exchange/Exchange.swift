@@ -72,10 +72,14 @@ final class Exchange {
     var refusedAttempts = 0
     /// Retries and hedges so far.
     var extraAttempts = 0
+    /// Whether a task may have processed one of them.
+    var mayHaveRun = false
     /// What the caller said about its own retries.
     var callersAttempts: Int?
     /// Whether the next attempt is a retry or a hedge, and no replay.
     var nextIsExtra = false
+    /// Whether it replays one of which nothing was written.
+    var nextFollowsUnsent = false
     /// Whether a task asked that no further hedge is made.
     var hedgingStopped = false
     /// Whether a hedge waits for the end of the request.
@@ -99,7 +103,7 @@ final class Exchange {
     var paceTimer: WheelTimer?
     var idleTimer: WheelTimer?
     private var movedAt: Int64 = 0
-    /// Whether response bytes were passed on since the idle timer was last armed.
+    /// Whether bytes were passed on, either way, since the idle timer was last armed.
     private var hasSent = false
 
     // The response.
@@ -117,6 +121,8 @@ final class Exchange {
     private var buffered = 0
     /// Request bytes that the caller got credit for.
     private var credited = 0
+    /// Request bytes on the worker's account that are held only for another attempt.
+    private var retained = 0
 
     /// How the exchange ended, as it is counted.
     enum Outcome {
@@ -249,10 +255,13 @@ final class Exchange {
     /// - Parameter total: what this attempt has written so far.
     func requestSent(_ count: Int, total: Int) {
         noteBuffered(-count)
+        if worker.isOverRetainBudget { requestBody.commit() }
+        noteRetained()
         // What a replay sends again was credited when it was sent first.
         let new = total - credited
         guard new > 0 else { return }
         credited += new
+        hasSent = true
         withCaller { $0.credit($1, new) }
     }
 
@@ -261,6 +270,13 @@ final class Exchange {
         let before = requestBody.pending
         requestBody.rewind()
         noteBuffered(requestBody.pending - before)
+        noteRetained()
+    }
+
+    /// Lets go of what is held of the request for another attempt: there will be none.
+    func commitRequest() {
+        requestBody.commit()
+        noteRetained()
     }
 
     // MARK: Idleness
@@ -304,6 +320,14 @@ final class Exchange {
         caller.connection.with { $0.noteBuffered(count) }
     }
 
+    /// Takes what is held for a replay on the worker's account.
+    private func noteRetained() {
+        let change = requestBody.retained - retained
+        if change == 0 { return }
+        retained += change
+        worker.noteRetained(change)
+    }
+
     /// What is still held has no reader any more.
     private func dropBuffered() {
         if buffered == 0 { return }
@@ -330,6 +354,7 @@ final class Exchange {
         guard state != .over, caller == nil, !primary.isLive, others.isEmpty, !isOnReadyList else { return }
         state = .over
         cancelTimers()
+        if retained != 0 { commitRequest() }
         worker.retire(self)
     }
 
@@ -358,10 +383,12 @@ final class Exchange {
         tried.removeAll()
         unsentAttempts = 0
         refusedAttempts = 0
+        mayHaveRun = false
         callersAttempts = nil
         callerTimeout = nil
         extraAttempts = 0
         nextIsExtra = false
+        nextFollowsUnsent = false
         hedgingStopped = false
         hedgeNotBefore = 0
         hedgeIsDue = false

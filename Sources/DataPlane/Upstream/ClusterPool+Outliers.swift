@@ -17,7 +17,7 @@ extension ClusterPool {
             let now = worker.turn.now
             // A task that fails at once is not quick.
             if cluster.settings.balance == .peakEWMA, result.isGood { endpoint.latency.note(latency, now: now) }
-            adaptive?.note(latency: latency, now: now)
+            if result.isGood || result == .timedOut { adaptive?.note(latency: latency, now: now) }
         }
         let ejection = OutlierDetector.note(
             result, latency: latency, of: endpoint, in: cluster, now: worker.turn.now, isTrial: isTrial)

@@ -78,12 +78,21 @@ final class ClusterPool {
         }
         if pick.isTrial { count(.ejectionTrials) }
         let pool = endpoints[pick.index]
-        attempt.aim(at: pool.endpoint, isTrial: pick.isTrial)
+        attempt.aim(
+            at: pool.endpoint, isTrial: pick.isTrial,
+            isCounted: cluster.settings.breakers.maxRequestsPerEndpoint != nil)
         pool.submit(attempt)
     }
 
     /// Whether this worker has a connection to any endpoint that takes streams.
     var hasUsableConnection: Bool { endpoints.contains(where: \.hasUsableConnection) }
+
+    /// Gives up a connection at rest of an endpoint that is passed over, so that another endpoint may have its place.
+    func giveUpIdle() {
+        for pool in endpoints where !pool.endpoint.isUsable {
+            if pool.closeIdle() { return }
+        }
+    }
 
     /// Has an unreachable endpoint tried again, by a connection without streams.
     func probe(_ index: Int) {

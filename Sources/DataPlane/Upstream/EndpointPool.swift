@@ -38,6 +38,8 @@ final class EndpointPool {
         }
         guard let ticket = cluster.admitPending(attempt, to: waiting, patience: settings.pendingTimeout.nanoseconds)
         else {
+            // Calls to come must find a connection all the same.
+            if !isRetired, !hasUsableConnection { open() }
             attempt.unsent(cluster.queueIsFull, endpoint: endpoint)
             return
         }
@@ -76,8 +78,16 @@ final class EndpointPool {
     private func noConnectionLeft() {
         cluster.count(.connectionsOverLimit)
         if connections.contains(where: \.isUsable) { return }
+        cluster.giveUpIdle()
         let failure = CircuitBreaker.connectionRefusal(of: cluster.cluster, random: &worker.random)
         while let attempt = waiting.pop() { attempt.unsent(failure, endpoint: endpoint, isOutOfConnections: true) }
+    }
+
+    /// - Returns: whether there was a connection without streams.
+    func closeIdle() -> Bool {
+        guard let connection = connections.first(where: \.isAtRest) else { return false }
+        connection.finishGracefully()
+        return true
     }
 
     /// Tries an endpoint that could not be reached by a connection without streams, unless another worker does. What

@@ -82,6 +82,9 @@ final class UpstreamConnection {
         return session.streamCount < min(settings.maxStreamsPerConnection, session.peerMaxConcurrentStreams)
     }
 
+    /// Whether it takes streams and has none.
+    var isAtRest: Bool { state == .ready && isProven && session?.streamCount == 0 }
+
     /// Whether streams run on it, or did a moment ago.
     func isInUse(now: Int64) -> Bool {
         guard hasServed, let session else { return false }
@@ -212,6 +215,7 @@ final class UpstreamConnection {
     /// - Returns: false when the connection takes none after all.
     func start(_ attempt: Attempt) -> Bool {
         guard state == .ready, let session, let request = attempt.request else { return false }
+        if attempt.hasWaited { attempt.exchange.tellDeadline(request, now: worker.turn.now) }
         guard session.takesRequests,
             let stream = session.submitRequest(request, body: attempt.body, owner: attempt)
         else {

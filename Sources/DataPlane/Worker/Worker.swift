@@ -48,8 +48,12 @@ final class Worker {
     private var spare: ContiguousArray<Exchange> = []
     /// Body bytes held between the legs, over all exchanges.
     private(set) var bufferedBytes = 0
+    /// Request bytes that were sent and are held for another attempt.
+    private(set) var retainedBytes = 0
 
     private static let spareExchangesMax = 1_024
+    /// Attempts that follow others in one turn, of all exchanges.
+    private static let restartsPerTurn = 4_096
 
     /// - Parameters:
     ///   - bufferBudget: bytes of bodies that this worker may hold.
@@ -150,13 +154,20 @@ final class Worker {
     private func startReady() {
         var index = 0
         let now = turn.now
-        // An attempt may fail at once and enqueue the next one; each is bounded by the exchange's own limits.
-        while index < ready.count {
+        // An attempt may fail at once and enqueue the next one; each is bounded by the exchange's own limits, and all
+        // together by the turn, so that timers and sockets are heard whatever happens.
+        let most = ready.count + Self.restartsPerTurn
+        while index < min(ready.count, most) {
             let exchange = ready[index]
             index += 1
             exchange.start(now: now)
         }
-        ready.removeAll(keepingCapacity: true)
+        if index == ready.count {
+            ready.removeAll(keepingCapacity: true)
+        } else {
+            ready.removeSubrange(..<index)
+            turn.schedule()
+        }
         // What is over a connection's limit for one turn moves up for the next.
         let connections = starting
         starting.removeAll(keepingCapacity: true)
@@ -182,6 +193,13 @@ final class Worker {
         if count < 0, !indebted.isEmpty, !isOverBufferBudget { repayIndebted() }
     }
 
+    /// Notes request bytes that are held for another attempt only.
+    @inline(__always)
+    func noteRetained(_ count: Int) {
+        retainedBytes += count
+        self.count(.retainedBytes, count)
+    }
+
     /// Notes a connection whose credit is held back while too much is buffered.
     func noteIndebted(_ connection: DownstreamConnection) {
         indebted.append(connection)
@@ -194,7 +212,10 @@ final class Worker {
         for connection in owing where !connection.repay() { indebted.append(connection) }
     }
 
+    /// Whether more is held than may be. What is held for another attempt only is let go first, and stops no caller.
     var isOverBufferBudget: Bool { bufferedBytes > bufferBudget }
+
+    var isOverRetainBudget: Bool { bufferedBytes + retainedBytes > bufferBudget }
 
     // MARK: Connections
 

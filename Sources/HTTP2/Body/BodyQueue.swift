@@ -21,6 +21,8 @@ package final class BodyQueue {
     package private(set) var pending = 0
     /// Bytes in memory: those that wait and those held for a replay.
     package private(set) var held = 0
+    /// Bytes that were read and are held for a replay.
+    package var retained: Int { held - pending }
     /// No bytes will follow those that wait.
     package private(set) var isFinished = false
     /// Whether everything from the first byte on is still held.
@@ -78,6 +80,17 @@ package final class BodyQueue {
     package func finish(trailers: HeaderBlock? = nil) {
         isFinished = true
         if let trailers { self.trailers = trailers }
+    }
+
+    /// Lets go of what waits: nobody will read it.
+    /// - Returns: how many bytes that were.
+    package func dropPending() -> Int {
+        let count = pending
+        isReplayable = false
+        pending = 0
+        held = 0
+        recycle()
+        return count
     }
 
     /// Gives up the possibility of a replay: what was read is let go.

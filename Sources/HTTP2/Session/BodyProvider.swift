@@ -19,7 +19,10 @@ enum BodyProvider {
 
     /// Says how many bytes the next DATA frame carries.
     private static func announce(_ stream: Stream, upTo length: Int, _ flags: inout UInt32) -> Int {
-        guard let body = stream.body else { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
+        // After its end nothing is asked for, unless we misjudge the library.
+        guard let body = stream.body, !stream.localEnded else {
+            return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+        }
         let count = min(length, body.pending)
         if count == 0, !body.isFinished {
             stream.isDeferred = true

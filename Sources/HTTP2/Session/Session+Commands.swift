@@ -46,6 +46,15 @@ extension Session {
         }
     }
 
+    /// Ends a response with trailers at once: they wait for no window, and what its body still holds is not sent.
+    package func endResponse(_ trailers: HeaderBlock, on stream: Stream) {
+        guard stream.isOpen, !stream.localEnded, !isTerminated else { return }
+        stream.sentTrailers = trailers
+        stream.localEnded = true
+        // In front of DATA that is queued or waits for credit; the library drops that behind END_STREAM.
+        check(nghttp2_submit_trailer(raw, stream.id, trailers.fields, trailers.count), stream)
+    }
+
     /// Sends an interim (1xx) response.
     package func submitInformational(_ headers: HeaderBlock, on stream: Stream) {
         guard stream.isOpen, !isTerminated else { return }

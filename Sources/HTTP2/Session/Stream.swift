@@ -47,6 +47,11 @@ package final class Stream {
     /// Place in the session's table of open streams.
     var slot = 0
 
+    /// Sends nothing more of the body: somebody else reads it.
+    package func dropBody() {
+        body = nil
+    }
+
     init(id: Int32, session: Session) {
         self.id = id
         self.session = session

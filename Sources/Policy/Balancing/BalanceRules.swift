@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What of a cluster's settings a pick looks at, as plain numbers.
 struct BalanceRules: Sendable {
     let policy: BalancePolicy
@@ -19,6 +21,13 @@ struct BalanceRules: Sendable {
         case .roundRobin, .leastRequest, .peakEWMA, .random: slowStart = max(settings.slowStart?.nanoseconds ?? 0, 0)
         }
         spillBelow = settings.zone?.spillBelow ?? 0
+    }
+
+    /// Whether the endpoint has all the streams it may have, those on their way to it counted.
+    func isFull(_ endpoint: Endpoint) -> Bool {
+        if endpointLimit == .max { return false }
+        let awaited = endpoint.awaitedStreams.load(ordering: .relaxed)
+        return endpoint.activeStreams.load(ordering: .relaxed) + awaited >= endpointLimit
     }
 
     /// Whether the policy goes by keys.

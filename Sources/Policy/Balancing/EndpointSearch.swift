@@ -1,5 +1,3 @@
-import Synchronization
-
 /// One pick that is not just the next turn: who may have the stream, tier by tier, and what was seen on the way.
 ///
 /// The policies are in extensions, a file each. They draw without regard to who fits and pass over who does not;
@@ -114,7 +112,7 @@ struct EndpointSearch {
 
     /// Workers look at the same time: the limit may be exceeded by as many streams as there are workers.
     private func isFull(_ endpoint: Endpoint) -> Bool {
-        rules.endpointLimit != .max && endpoint.activeStreams.load(ordering: .relaxed) >= rules.endpointLimit
+        rules.isFull(endpoint)
     }
 
     /// Whether so few endpoints of the tier are usable that ejections and checks are not believed. Looks at all of

@@ -1,5 +1,3 @@
-import Synchronization
-
 extension Balancer {
     /// Why there was no pick, for the caller's answer: where all that could be had are at their limit of streams the
     /// circuit is open, otherwise there is no endpoint.
@@ -10,8 +8,7 @@ extension Balancer {
         let triedCount = members.count { tried.contains(cluster.endpoints[$0]) }
         let fullCount = members.count {
             let endpoint = cluster.endpoints[$0]
-            return !tried.contains(endpoint)
-                && endpoint.activeStreams.load(ordering: .relaxed) >= cluster.rules.endpointLimit
+            return !tried.contains(endpoint) && cluster.rules.isFull(endpoint)
         }
         let whose = "of cluster \(cluster.name)" + (subset.isEmpty ? "" : " with \(subset.listed)")
         let all = members.count == 1 ? "the only endpoint \(whose)" : "all \(members.count) endpoints \(whose)"

@@ -16,6 +16,11 @@ package struct Failure: Sendable, Equatable {
         self.fault = fault
     }
 
+    /// The same, and when to come back where that was not said.
+    package func comingBack(after pushback: @autoclosure () -> Duration) -> Failure {
+        Failure(kind, message, pushback: self.pushback ?? pushback(), fault: fault)
+    }
+
     package var grpcStatus: GRPCStatus { fault?.grpcStatus ?? kind.grpcStatus }
     package var httpStatus: Int { fault?.httpStatus ?? kind.httpStatus }
 

@@ -17,6 +17,9 @@ package enum RetryPushback: Sendable, Equatable {
     /// Never: a negative number, or none.
     case never
 
+    /// Nanoseconds; whoever asks for more gets no further attempt: a call is not kept for days.
+    package static let longest: Int64 = 60_000_000_000
+
     package init(_ text: some Collection<UInt8>) {
         var milliseconds: Int64 = 0
         guard !text.isEmpty, text.count <= 9 else {
@@ -64,7 +67,9 @@ extension RetryPolicy {
         let pause: Int64
         switch pushback {
         case .never: return .stopped
-        case .after(let asked): pause = asked
+        case .after(let asked):
+            if asked > RetryPushback.longest { return .exhausted }
+            pause = asked
         case nil: pause = backoff(retry: attempts, random: &random)
         }
         if let timeLeft, pause >= timeLeft { return .exhausted }

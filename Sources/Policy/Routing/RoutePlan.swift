@@ -6,10 +6,13 @@ package final class RoutePlan: Sendable {
 
     /// Whether a response has to be looked at before it is passed on.
     package let readsStatuses: Bool
+    /// Whether what trailers say may lead to another attempt, so that a head waits for them.
+    package let awaitsTrailers: Bool
 
     package init(_ settings: RouteSettings) {
         self.settings = settings
         readsStatuses = settings.retry.readsStatuses || settings.hedging != nil
+        awaitsTrailers = !settings.retry.grpcStatuses.isEmpty || settings.hedging?.nonFatalStatuses.isEmpty == false
         limiter = settings.rateLimit.map { RouteLimiter($0) }
     }
 

@@ -11,6 +11,9 @@ package final class Endpoint: Sendable {
 
     /// Streams in flight on this endpoint, over all workers. Written by the workers, read by `least_request`.
     package let activeStreams = Atomic<Int>(0)
+    /// Attempts that have chosen this endpoint and wait for their stream, over all workers. Counted only where the
+    /// cluster limits the streams of an endpoint.
+    package let awaitedStreams = Atomic<Int>(0)
     /// Streams ever started on this endpoint, attempts of one exchange counted each.
     package let streamsTotal = Atomic<Int>(0)
     /// Attempts that ended without a response of the endpoint's own (reset, connection lost, connect failure).

@@ -85,12 +85,13 @@ struct RelayBench: Sendable {
 
     /// Makes these the cluster's endpoints, on every worker.
     func publish(
-        _ endpoints: [Endpoint], resolution: Cluster.Resolution = .resolved, cluster settings: ClusterSettings? = nil
+        _ endpoints: [Endpoint], traits: [EndpointTraits]? = nil, resolution: Cluster.Resolution = .resolved,
+        cluster settings: ClusterSettings? = nil
     ) async throws {
         let version = version.value.add(1, ordering: .relaxed).newValue
         let cluster = Cluster(
-            name: Self.clusterName, settings: settings ?? self.settings, endpoints: endpoints, resolution: resolution,
-            state: state)
+            name: Self.clusterName, settings: settings ?? self.settings, endpoints: endpoints, traits: traits,
+            resolution: resolution, state: state)
         try await dataPlane.publishAndWait(
             Snapshot(
                 version: version,
@@ -119,6 +120,7 @@ struct RelayBench: Sendable {
             var left = [
                 "active streams": registry.total(.downstreamStreamsActive),
                 "buffered bytes": registry.total(.bufferedBytes),
+                "bytes held for a replay": registry.total(.retainedBytes),
                 "upstream streams": count(.streamsActive),
                 "pending streams": count(.pendingStreams),
             ]
