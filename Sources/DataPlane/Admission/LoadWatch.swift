@@ -12,7 +12,9 @@ final class LoadWatch {
     /// When the next look is due.
     private var dueAt: Int64
     private var publishedLag = 0
+    /// When the log was last told that requests are refused, and whether it is to be told of the end.
     private var loggedAt: Int64?
+    private var owesEnd = false
 
     private static let interval: Int64 = 100_000_000
     /// Between two lines of the log about overload, at least.
@@ -40,7 +42,7 @@ final class LoadWatch {
             })
         let judgement = worker.overloadGuard.judge(load, of: worker.index)
         worker.shed(judgement)
-        if let judgement { log(judgement, now) }
+        log(worker.overload, now)
         publishLag()
         dueAt = now + Self.interval
         if let timer { worker.timers.arm(timer, at: dueAt) }
@@ -54,10 +56,18 @@ final class LoadWatch {
         publishedLag = lag
     }
 
-    private func log(_ reason: OverloadReason, _ now: Int64) {
+    /// Says when requests begin to be refused, and when they are taken again.
+    private func log(_ reason: OverloadReason?, _ now: Int64) {
+        guard let reason else {
+            if owesEnd { worker.logger.warning("takes all requests again") }
+            owesEnd = false
+            return
+        }
+        if owesEnd { return }
         if let loggedAt, now - loggedAt < Self.logInterval { return }
         loggedAt = now
-        worker.logger.warning("refusing requests: overloaded", metadata: ["reason": "\(reason.text)"])
+        owesEnd = true
+        worker.logger.warning("overloaded, refuses new requests: \(reason.text)")
     }
 }
 

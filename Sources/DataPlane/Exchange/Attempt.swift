@@ -23,11 +23,8 @@ final class Attempt {
     }
 
     /// Holds its attempts, and is held by those that are live.
-    var exchange: Exchange {
-        guard let owner else { preconditionFailure("an attempt that belongs to no exchange") }
-        return owner
-    }
-    unowned(unsafe) private var owner: Exchange?
+    var exchange: Exchange { withExchange { $0 } }
+    private var owner: Borrowed<Exchange>?
     unowned(unsafe) private let worker: Worker
     private var held: Exchange?
     private(set) var state = State.idle
@@ -66,7 +63,14 @@ final class Attempt {
 
     /// Says whose attempt it is; once, before anything else.
     func belong(to exchange: Exchange) {
-        owner = exchange
+        owner = Borrowed(exchange)
+    }
+
+    /// The exchange, for calls that need no reference of their own.
+    @inline(__always)
+    func withExchange<Result>(_ body: (Exchange) -> Result) -> Result {
+        guard let owner else { preconditionFailure("an attempt that belongs to no exchange") }
+        return owner.with(body)
     }
 
     var isLive: Bool { state != .idle }
@@ -75,7 +79,7 @@ final class Attempt {
     var isHopeful: Bool { state == .waiting || state == .running }
 
     /// Whether the exchange still goes by how it ends.
-    var isWanted: Bool { isHopeful && exchange.outcome == nil && exchange.caller != nil }
+    var isWanted: Bool { isHopeful && withExchange { $0.isUnanswered } }
 
     /// Whether the task has said something of its response.
     var hasAnswered: Bool { latency != nil }
@@ -124,12 +128,12 @@ final class Attempt {
         self.ticket = ticket
     }
 
-    var request: HeaderBlock? { copies?.request ?? exchange.request }
+    var request: HeaderBlock? { copies?.request ?? withExchange { $0.request } }
 
     /// The request's body, if it has one.
     var body: BodyQueue? {
         if let copies { return copies.body }
-        return exchange.requestBodyToSend
+        return withExchange { $0.requestBodyToSend }
     }
 
     /// A connection took the request.
@@ -177,12 +181,12 @@ final class Attempt {
     /// Request bytes were written to the task: the caller may send as many again.
     func sent(_ count: Int) {
         sentBytes += count
-        if copies == nil { exchange.requestSent(count, total: sentBytes) }
+        if copies == nil { withExchange { $0.requestSent(count, total: sentBytes) } }
     }
 
     func receiveInformational(_ headers: HeaderBlock) {
         guard state == .running else { return worker.blocks.give(headers) }
-        exchange.receiveInformational(headers, from: self)
+        withExchange { $0.receiveInformational(headers, from: self) }
     }
 
     /// The final response head; `endStream` for trailers-only and bodiless responses.
@@ -190,16 +194,18 @@ final class Attempt {
     func receiveHead(_ headers: HeaderBlock, endStream: Bool, now: Int64) {
         guard state == .running else { return worker.blocks.give(headers) }
         latency = now - startedAt
-        exchange.noteMovement(now: now)
-        exchange.receiveHead(headers, endStream: endStream, from: self)
+        withExchange { exchange in
+            exchange.noteMovement(now: now)
+            exchange.receiveHead(headers, endStream: endStream, from: self)
+        }
     }
 
     func receiveData(_ count: Int, from session: Session) {
-        guard state == .running, exchange.receiveResponseData(count, of: session, from: self) else {
+        guard state == .running, withExchange({ $0.receiveResponseData(count, of: session, from: self) }) else {
             task?.stream.with { session.creditStream($0, count) }
             return
         }
-        if isTrial, exchange.answersWell { passTrial() }
+        if isTrial, withExchange({ $0.answersWell }) { passTrial() }
     }
 
     func receiveEnd(trailers: HeaderBlock?) {
@@ -207,7 +213,7 @@ final class Attempt {
             if let trailers { worker.blocks.give(trailers) }
             return
         }
-        exchange.receiveResponseEnd(trailers: trailers, from: self)
+        withExchange { $0.receiveResponseEnd(trailers: trailers, from: self) }
     }
 
     /// The task's stream is gone.
@@ -215,9 +221,8 @@ final class Attempt {
     func closed(_ closing: UpstreamClosing) {
         task = nil
         // The exchange may let go of this attempt, and the attempt of the exchange.
-        withExtendedLifetime(held) {
-            exchange.attemptClosed(self, state == .abandoned ? nil : closing)
-        }
+        guard let exchange = held else { return }
+        exchange.attemptClosed(self, state == .abandoned ? nil : closing)
     }
 
     // MARK: Ending
@@ -261,6 +266,14 @@ final class Attempt {
         pool.judge(result, latency: latency ?? waited, of: endpoint, isTrial: isTrial)
     }
 
+    /// Nothing more is to be learned of it, and its place among the retries is free.
+    private func settle() {
+        let pool = exchange.pool
+        conclude(.abandoned, in: pool)
+        if let place { pool?.retryEnded(place) }
+        place = nil
+    }
+
     /// A message is what an ejected endpoint has to bring; how a long stream ends is another matter.
     private func passTrial() {
         guard let endpoint, let pool = exchange.pool else { return }
@@ -272,11 +285,9 @@ final class Attempt {
     func age(now: Int64) -> Int64 { now - startedAt }
 
     /// Makes it as new.
-    func clear(in pool: ClusterPool?) {
-        conclude(.abandoned, in: pool)
+    func clear() {
+        if !isConcluded || place != nil { settle() }
         noteArrival()
-        if let place { pool?.retryEnded(place) }
-        place = nil
         dropHeldHead()
         cancelTimer()
         ticket?.cancel()

@@ -35,8 +35,10 @@ extension Exchange {
             return false
         }
         let pool = worker.pools[snapshot.routes.routes[index].clusterIndex]
+        let cluster = pool.cluster
+        let plan = snapshot.routes.routes[index].plan
         self.pool = pool
-        follow(snapshot.routes.routes[index].plan)
+        follow(plan)
         let refusal =
             Admission.refusal(
                 plan: plan, pool: pool, request: request, connection: connection, worker: worker, now: now)
@@ -46,13 +48,13 @@ extension Exchange {
             return false
         }
         pool.noteRequest(now: now)
-        if requestHasBody { requestBody.holdForReplay(limit: pool.cluster.settings.replayBufferBytes) }
-        setDeadline(request, pool)
-        switch pool.cluster.settings.balance {
-        case .ringHash, .maglev: hashKey = key(pool.cluster.settings.hashKey, request, connection)
+        if requestHasBody { requestBody.holdForReplay(limit: cluster.settings.replayBufferBytes) }
+        setDeadline(request, pool, cluster, plan)
+        switch cluster.settings.balance {
+        case .ringHash, .maglev: hashKey = key(cluster.settings.hashKey, request, connection)
         case .roundRobin, .leastRequest, .peakEWMA, .random: break
         }
-        let goesOn = plan === RoutePlan.plain || applyPlan(request, path, pool, now)
+        let goesOn = isPlain || applyPlan(request, path, pool, now)
         RequestRewrite.apply(to: request, isGRPC: isGRPC, connection: connection)
         return goesOn
     }
@@ -106,7 +108,7 @@ extension Exchange {
     // MARK: Deadlines
 
     /// Makes the caller's `grpc-timeout` and the route's limits one deadline for all attempts.
-    private func setDeadline(_ request: HeaderBlock, _ pool: ClusterPool) {
+    private func setDeadline(_ request: HeaderBlock, _ pool: ClusterPool, _ cluster: Cluster, _ plan: RoutePlan) {
         var timeout: Int64?
         var isUnderstood = true
         if isGRPC, let text = request.value(.grpcTimeout) {
@@ -117,7 +119,7 @@ extension Exchange {
                 pool.count(.timeoutsNotUnderstood)
             }
         }
-        if timeout == nil, let ours = plan.timeout(ofCluster: pool.cluster.settings.timeout, isGRPC: isGRPC) {
+        if timeout == nil, let ours = plan.timeout(ofCluster: cluster.settings.timeout, isGRPC: isGRPC) {
             timeout = ours.nanoseconds
             deadlineIsOurs = true
         }

@@ -57,7 +57,7 @@ extension Exchange {
             extraAttempts += 1
         }
         if let request = attempt.request { describe(request, now: now) }
-        if let perTry = plan.settings.perTryTimeout { attempt.armTimer(at: now + perTry.nanoseconds) }
+        if !isPlain, let perTry = plan.settings.perTryTimeout { attempt.armTimer(at: now + perTry.nanoseconds) }
         if pool.cluster.endpoints.isEmpty {
             pool.waitForEndpoint(attempt)
             return
@@ -72,7 +72,7 @@ extension Exchange {
             return
         }
         if let probe = pick.probe { pool.probe(probe) }
-        if let hedging = plan.settings.hedging { armHedge(hedging, now: now) }
+        if !isPlain, let hedging = plan.settings.hedging { armHedge(hedging, now: now) }
         pool.submit(attempt, to: pick)
     }
 
@@ -88,9 +88,10 @@ extension Exchange {
     }
 
     private func pick(_ pool: ClusterPool, now: Int64) -> Balancer.Pick? {
+        // What is empty is not passed on from where it lies: that would count references.
         Balancer.pick(
-            in: pool.cluster, tried: tried, key: hashKey, subset: plan.settings.subset, now: now,
-            random: &worker.random)
+            in: pool.cluster, tried: tried.isEmpty ? TriedEndpoints() : tried, key: hashKey,
+            subset: isPlain ? [:] : plan.settings.subset, now: now, random: &worker.random)
     }
 
     private func takeAttempt() -> Attempt {
@@ -121,7 +122,7 @@ extension Exchange {
     /// The attempt is over; nothing refers to it any more.
     func release(_ attempt: Attempt) {
         if winner === attempt { winner = nil }
-        attempt.clear(in: pool)
+        attempt.clear()
         if attempt !== primary { others.removeAll { $0 === attempt } }
     }
 

@@ -31,7 +31,7 @@ extension Exchange {
             attempt.conclude(.lost, in: pool)
             return endOrRetry(after: .lost, of: attempt) { fail(failure) }
         }
-        if plan.readsStatuses {
+        if !isPlain, plan.readsStatuses {
             let result = result(of: headers, trailers: endStream ? headers : nil)
             if let result, isRetried(result, headers, attempt) { return worker.blocks.give(headers) }
             if result == nil, isGRPC, plan.awaitsTrailers, mayBeRetried(attempt) {

@@ -49,6 +49,8 @@ final class Exchange {
     /// all workers in one place.
     unowned(unsafe) private(set) var plan = RoutePlan.plain
     private var ownPlan: RoutePlan?
+    /// Whether the route does nothing but choose a cluster: then the plan, which all workers share, need not be read.
+    var isPlain: Bool { ownPlan == nil }
     var pool: ClusterPool?
     /// What the balancer goes by, where it asks for it.
     var hashKey: UInt64?
@@ -133,11 +135,21 @@ final class Exchange {
         case reset
     }
 
+    /// The worker and the request's body again, for what is done with every piece of a body: one lives as long as the
+    /// process, the other as long as the exchange.
+    private let account: Borrowed<Worker>
+    private let uncountedBody: Borrowed<BodyQueue>
+
     init(worker: Worker) {
         self.worker = worker
+        account = Borrowed(worker)
+        uncountedBody = Borrowed(requestBody)
         primary = Attempt(worker: worker)
         primary.belong(to: self)
     }
+
+    /// Whether the caller is there and was not told how it ends.
+    var isUnanswered: Bool { outcome == nil && caller != nil }
 
     @inline(__always)
     func withCaller(_ body: (DownstreamConnection, Stream) -> Void) {
@@ -255,7 +267,7 @@ final class Exchange {
     /// - Parameter total: what this attempt has written so far.
     func requestSent(_ count: Int, total: Int) {
         noteBuffered(-count)
-        if worker.isOverRetainBudget { requestBody.commit() }
+        if account.with({ $0.isOverRetainBudget }) { uncountedBody.with { $0.commit() } }
         noteRetained()
         // What a replay sends again was credited when it was sent first.
         let new = total - credited
@@ -275,7 +287,7 @@ final class Exchange {
 
     /// Lets go of what is held of the request for another attempt: there will be none.
     func commitRequest() {
-        requestBody.commit()
+        uncountedBody.with { $0.commit() }
         noteRetained()
     }
 
@@ -316,16 +328,16 @@ final class Exchange {
         // Without a caller nothing is on the account any more.
         guard let caller else { return }
         buffered += count
-        worker.noteBuffered(count)
+        account.with { $0.noteBuffered(count) }
         caller.connection.with { $0.noteBuffered(count) }
     }
 
     /// Takes what is held for a replay on the worker's account.
     private func noteRetained() {
-        let change = requestBody.retained - retained
+        let change = uncountedBody.with { $0.retained } - retained
         if change == 0 { return }
         retained += change
-        worker.noteRetained(change)
+        account.with { $0.noteRetained(change) }
     }
 
     /// What is still held has no reader any more.
