@@ -10,8 +10,12 @@ extension ClusterPool {
     /// - Parameter latency: nanoseconds from the attempt's start to the response's head; nil without one.
     func judge(_ result: AttemptResult, latency: Int64? = nil, of endpoint: Endpoint, isTrial: Bool = false) {
         switch result {
+        case .grpc(0), .connectFailure, .abandoned: break
         case .reset, .lost, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)
-        case .grpc, .http, .connectFailure, .abandoned: break
+        case .grpc, .http:
+            if result.verdict(under: cluster.settings.outlier) == .failure {
+                endpoint.failuresTotal.add(1, ordering: .relaxed)
+            }
         }
         if let latency, adaptive != nil || cluster.settings.balance == .peakEWMA {
             let now = worker.turn.now

@@ -64,11 +64,16 @@ final class EndpointPool {
         open()
     }
 
-    private func open(asProbe isProbe: Bool = false) {
-        let isOnly = { [cluster] in !cluster.hasUsableConnection }
-        guard let place = CircuitBreaker.admitConnection(to: cluster.cluster, isOnly: isOnly) else {
-            return noConnectionLeft()
-        }
+    private func open() {
+        guard let place = admitConnection() else { return noConnectionLeft() }
+        open(in: place)
+    }
+
+    private func admitConnection() -> CircuitPlace? {
+        CircuitBreaker.admitConnection(to: cluster.cluster) { [cluster] in !cluster.hasUsableConnection }
+    }
+
+    private func open(in place: CircuitPlace, asProbe isProbe: Bool = false) {
         let connection = UpstreamConnection(endpoint: endpoint, pool: self, place: place, isProbe: isProbe)
         connections.append(connection)
         connection.connect()
@@ -103,9 +108,13 @@ final class EndpointPool {
         let settings = self.settings
         let answers: Int64 = settings.verifyService == nil ? 1 : 2
         let lease = settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
-        guard endpoint.claimProbe(now: now, lease: lease + Self.leaseMargin) else { return }
+        // The place first: the right to probe is not to be spent without a try.
+        guard let place = admitConnection() else { return cluster.count(.connectionsOverLimit) }
+        guard endpoint.claimProbe(now: now, lease: lease + Self.leaseMargin) else {
+            return CircuitBreaker.connectionEnded(place, of: cluster.cluster.state)
+        }
         cluster.count(.probes)
-        open(asProbe: true)
+        open(in: place, asProbe: true)
     }
 
     /// Nanoseconds by which a probe's own timers may be late.

@@ -26,7 +26,7 @@ package enum AttemptResult: Sendable, Equatable {
     }
 
     /// What a result says about the endpoint.
-    enum Verdict: Sendable, Equatable {
+    package enum Verdict: Sendable, Equatable {
         /// The endpoint did its work; that includes telling a caller what the caller did wrong.
         case success
         case failure
@@ -36,7 +36,7 @@ package enum AttemptResult: Sendable, Equatable {
 
     /// - Parameter settings: which statuses are failures. Read only where it depends on them, for they hold references
     ///   that all workers would count.
-    func verdict(under settings: @autoclosure () -> OutlierSettings) -> Verdict {
+    package func verdict(under settings: @autoclosure () -> OutlierSettings) -> Verdict {
         switch self {
         case .refused, .abandoned: .neutral
         case .reset, .lost, .connectFailure, .timedOut: .failure

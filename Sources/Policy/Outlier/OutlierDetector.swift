@@ -22,7 +22,7 @@ package enum OutlierDetector {
         }
         let verdict = result.verdict(under: cluster.settings.outlier)
         if endpoint.outlier.isEjected {
-            return isTrial ? endTrial(verdict, of: endpoint, in: cluster, now: now()) : nil
+            return isTrial ? endTrial(result, verdict, of: endpoint, in: cluster, now: now()) : nil
         }
         switch verdict {
         case .neutral: return nil
@@ -36,11 +36,17 @@ package enum OutlierDetector {
         }
     }
 
+    /// Nanoseconds from a trial that was refused to the next one.
+    private static var refusalPause: Int64 { 1_000_000_000 }
+
     @inline(never)
     private static func endTrial(
-        _ verdict: AttemptResult.Verdict, of endpoint: Endpoint, in cluster: Cluster, now: Int64
+        _ result: AttemptResult, _ verdict: AttemptResult.Verdict, of endpoint: Endpoint, in cluster: Cluster,
+        now: Int64
     ) -> Ejection? {
         switch verdict {
+        // An endpoint that refuses would otherwise be offered nearly every stream, each for a replay.
+        case .neutral where result == .refused: endpoint.outlier.releaseTrial(until: now + refusalPause)
         case .neutral: endpoint.outlier.releaseTrial()
         case .success: endpoint.outlier.passTrial(now: now)
         case .failure:

@@ -51,13 +51,15 @@ package struct OutlierRecord: ~Copyable, Sendable {
         return state.compareExchange(expected: current, desired: -(now + Self.trialLease), ordering: .relaxed).exchanged
     }
 
-    /// Gives the right back: the trial ended without saying anything about the endpoint. Another one may begin at once.
-    /// Does nothing when no trial is under way.
-    package func releaseTrial() {
+    /// Gives the right back: the trial ended without saying anything about the endpoint. Does nothing when no trial is
+    /// under way.
+    /// - Parameter due: when another one may begin, in nanoseconds of the monotonic clock; nil for at once.
+    package func releaseTrial(until due: Int64? = nil) {
         let current = state.load(ordering: .relaxed)
         // When it fails another trial was claimed or has an outcome, and stands.
         if current < 0 {
-            _ = state.compareExchange(expected: current, desired: Self.dueTime(current), ordering: .relaxed)
+            _ = state.compareExchange(
+                expected: current, desired: max(due ?? Self.dueTime(current), 1), ordering: .relaxed)
         }
     }
 

@@ -16,7 +16,8 @@ package final class Endpoint: Sendable {
     package let awaitedStreams = Atomic<Int>(0)
     /// Streams ever started on this endpoint, attempts of one exchange counted each.
     package let streamsTotal = Atomic<Int>(0)
-    /// Attempts that ended without a response of the endpoint's own (reset, connection lost, connect failure).
+    /// Attempts that ended without a response of the endpoint's own (reset, connection lost, connect failure), or with
+    /// a status that outlier detection takes for its failure.
     package let failuresTotal = Atomic<Int>(0)
     /// Open connections to this endpoint, over all workers.
     package let connections = Atomic<Int>(0)

@@ -75,7 +75,8 @@ struct RelayLimitTests {
                 $0.now += 1
                 $0.most = max($0.most, $0.now)
             }
-            request.later(.milliseconds(100)) { request in
+            // Longer than a busy machine takes to begin all calls.
+            request.later(.milliseconds(1_500)) { request in
                 active.withLock { $0.now -= 1 }
                 ScriptedTask.echo(request, .end)
             }
