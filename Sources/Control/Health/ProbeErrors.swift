@@ -21,7 +21,7 @@ enum ProbeErrors {
         return .failed("\(error)")
     }
 
-    /// A host that has run out of something must not take the endpoints of a whole cluster for ill, while they are in use.
+    /// A host that has run out of something must not take the endpoints of a whole cluster for ill that are in use.
     private static func result(ofErrno code: CInt) -> HealthResult {
         switch code {
         case ECONNREFUSED: .failed("connection refused")
