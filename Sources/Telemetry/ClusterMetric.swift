@@ -55,6 +55,12 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         func ejected(_ reason: String) -> MetricDescriptor {
             .counter("ekiden_ejections_total", "Endpoints passed over for a while, by reason.", ["reason": reason])
         }
+        func refusedAtLimit(_ limit: String) -> MetricDescriptor {
+            .counter(
+                "ekiden_circuit_open_total",
+                "Exchanges refused at a limit of the cluster, or tries to open one more connection to it.",
+                ["limit": limit])
+        }
         func rateLimited(_ scope: String) -> MetricDescriptor {
             .counter("ekiden_rate_limited_total", "Requests refused by a rate limit.", ["scope": scope])
         }
@@ -135,14 +141,8 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         case .ejectionsTrial: ejected("trial")
         case .ejectionTrials:
             .counter("ekiden_ejection_trials_total", "Streams sent to ejected endpoints to see whether they recovered.")
-        case .requestsOverLimit:
-            .counter(
-                "ekiden_circuit_open_total", "Exchanges or connections refused at a limit of the cluster.",
-                ["limit": "requests"])
-        case .connectionsOverLimit:
-            .counter(
-                "ekiden_circuit_open_total", "Exchanges or connections refused at a limit of the cluster.",
-                ["limit": "connections"])
+        case .requestsOverLimit: refusedAtLimit("requests")
+        case .connectionsOverLimit: refusedAtLimit("connections")
         case .rateLimited: rateLimited("route")
         case .rateLimitedCallers: rateLimited("caller")
         case .faultsDelayed: fault("delay")

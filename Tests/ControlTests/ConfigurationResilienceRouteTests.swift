@@ -154,6 +154,14 @@ struct ConfigurationResilienceRouteTests {
                 "retry: {back_off: 1s}",
                 "5:13: unknown key 'back_off' in routes[0].retry (did you mean 'backoff'?)"
             ),
+            ("retries: {on: reset}", "5:5: unknown key 'retries' in routes[0] (did you mean 'retry'?)"),
+            ("hedge: {}", "5:5: unknown key 'hedge' in routes[0] (did you mean 'hedging'?)"),
+            (
+                "rate_limit: {per_caller: {max_callers: 1000001}}",
+                """
+                5:44: routes[0].rate_limit.per_caller.max_callers: '1000001' is out of range (from 1 to 1000000)
+                """
+            ),
             (
                 "retry: {on: reset, backoff: 1s}",
                 "5:33: routes[0].retry.backoff (1s) is more than routes[0].retry.backoff_max (250ms)"
@@ -306,6 +314,20 @@ struct ConfigurationResilienceRouteTests {
                 "rate_limit: {burst: 5}",
                 """
                 5:17: warning: routes[0].rate_limit limits nothing (add 'requests_per_second' or 'per_caller')
+                """
+            ),
+            (
+                "rate_limit: {requests_per_second: 50.5, per_caller: {requests_per_second: 60}}",
+                """
+                5:79: warning: routes[0].rate_limit.per_caller.requests_per_second (60) is more than \
+                routes[0].rate_limit.requests_per_second (50.5) (one caller may take all that the route has)
+                """
+            ),
+            (
+                "rate_limit: {requests_per_second: 50, per_caller: {}}",
+                """
+                5:55: warning: routes[0].rate_limit.per_caller.requests_per_second (100) is more than \
+                routes[0].rate_limit.requests_per_second (50) (one caller may take all that the route has)
                 """
             ),
             ("fault: {delay_share: 0.5}", "5:12: warning: routes[0].fault does nothing (add 'delay' or 'abort')"),

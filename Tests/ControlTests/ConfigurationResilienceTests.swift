@@ -55,6 +55,11 @@ struct ConfigurationResilienceTests {
         #expect(try settings(#"health_check: {grpc: ""}"#).healthCheck == expected)
         expected.probe = .grpc(service: "demo.Users", watch: true)
         #expect(try settings("health_check: {grpc: demo.Users, watch: true}").healthCheck == expected)
+        // The default timeout is no longer than the interval.
+        expected.probe = .tcp
+        (expected.interval, expected.timeout) = (.milliseconds(500), .milliseconds(500))
+        #expect(try settings("health_check: {tcp: true, interval: 500ms}").healthCheck == expected)
+        expected = HealthCheckSettings()
         expected.probe = .http(path: "/health?full=$1", statuses: 200...299, version: .http2)
         #expect(try settings("health_check: {http: \"/health?full=$1\"}").healthCheck == expected)
         expected.probe = .http(path: "/", statuses: 204...204, version: .http1)
@@ -240,6 +245,20 @@ struct ConfigurationResilienceTests {
                 "6:38: clusters.users.circuit_breakers.max_requests: '0' is out of range (from 1 to 10000000, or off)"
             ),
             (
+                "circuit_breakers: {max_connections: 0}",
+                """
+                6:41: clusters.users.circuit_breakers.max_connections: '0' is out of range (from 1 to 10000000, or \
+                off)
+                """
+            ),
+            (
+                "circuit_breakers: {max_requests: 10, max_requests_per_endpoint: 20}",
+                """
+                6:69: warning: clusters.users.circuit_breakers.max_requests_per_endpoint (20) is more than \
+                clusters.users.circuit_breakers.max_requests (10) (no endpoint ever has so many)
+                """
+            ),
+            (
                 "circuit_breakers: {adaptive: {minimum: 2000}}",
                 """
                 6:44: clusters.users.circuit_breakers.adaptive.minimum (2000) is more than \
@@ -266,6 +285,13 @@ struct ConfigurationResilienceTests {
                 """
                 6:14: warning: clusters.users.hash_on says nothing with 'balance: round_robin' (set 'balance: \
                 ring_hash' or 'balance: maglev')
+                """
+            ),
+            (
+                "slow_start: 30s\n    balance: maglev",
+                """
+                6:17: warning: clusters.users.slow_start says nothing with 'balance: maglev' (a key has its endpoint, \
+                new or not)
                 """
             ),
             ("slow_start: 0s", "6:17: clusters.users.slow_start: '0s' is out of range (from 10ms to 168h, or off)"),
@@ -317,6 +343,10 @@ struct ConfigurationResilienceTests {
                 sources only)
                 """
             ),
+            ("zone: eu-1", "6:11: clusters.users.zone: \(mapping) (write {own: eu-1})"),
+            ("zone: eu 1", "6:11: clusters.users.zone: \(mapping) (write {own: \"eu 1\"})"),
+            ("zone: on", "6:11: clusters.users.zone: \(mapping) (write 'key: value' pairs, or off)"),
+            ("lb_policy: random", "6:5: unknown key 'lb_policy' in clusters.users (did you mean 'balance'?)"),
             ("zone: {attribute: az}", "6:11: clusters.users.zone has no 'own'"),
             (
                 "zone: {own: \"${ZONE}\"}",
@@ -330,15 +360,35 @@ struct ConfigurationResilienceTests {
         #expect(problems(withCluster(line)) == [expected])
     }
 
-    @Test("a budget of nothing is told where a route asks for retries")
-    func emptyBudget() {
-        let text = withCluster("retry_budget: {ratio: 0, min_per_second: 0}")
-        #expect(problems(text).isEmpty)
-        let retrying = text.replacing("{cluster: users}", with: "{cluster: users, retry: {on: unavailable}}")
-        #expect(
-            problems(retrying) == [
+    @Test(
+        "a budget, a limit or a buffer of nothing is told where a route asks for retries",
+        arguments: [
+            (
+                "retry_budget: {ratio: 0, min_per_second: 0}",
                 "6:19: warning: clusters.users.retry_budget allows no retries, and routes[0] asks for them"
-            ])
+            ),
+            (
+                "circuit_breakers: {max_retries: 0}",
+                """
+                6:37: warning: clusters.users.circuit_breakers.max_retries allows no retries, and routes[0] asks for \
+                them
+                """
+            ),
+            (
+                "replay_buffer: 0",
+                """
+                6:20: warning: clusters.users.replay_buffer holds no request, and routes[0] asks for retries (what was \
+                sent of a request cannot be sent again)
+                """
+            ),
+        ])
+    func noRetries(line: String, expected: String) {
+        let text = withCluster(line)
+        #expect(problems(text).isEmpty)
+        let retrying = "{cluster: users, retry: {on: unavailable}}"
+        #expect(problems(text.replacing("{cluster: users}", with: retrying)) == [expected])
+        let hedging = "{cluster: users, idempotent: true, hedging: {}}"
+        #expect(problems(text.replacing("{cluster: users}", with: hedging)) == [expected])
     }
 
     @Test(
@@ -363,5 +413,6 @@ struct ConfigurationResilienceTests {
     }
 
     fileprivate static let balances = BalancePolicy.allCases.map(\.rawValue).joined(separator: ", ")
+    fileprivate static let mapping = "expected a mapping, found a single value"
     fileprivate static let probes = "write one of 'grpc: \"\"', 'http: /health' and 'tcp: true'"
 }

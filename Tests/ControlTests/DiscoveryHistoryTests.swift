@@ -87,7 +87,7 @@ struct DiscoveryHistoryTests {
         #expect((report.answers, report.failures) == (2, 2))
         #expect(
             report.events == [
-                DiscoveryEvent(.expired, "10.0.0.1 10.0.0.2:9: confirmed: the name has no records since 30 s")
+                DiscoveryEvent(.expired, "10.0.0.1 10.0.0.2:9: confirmed: the name has had no records for 30s")
             ])
         report = record(none, at: 50, emptyAfter: 30)
         #expect((report.answers, report.failures) == (3, 2))

@@ -103,6 +103,24 @@ struct HealthChecksTests {
         await new.stop()
     }
 
+    @Test("a new endpoint that cannot be checked is ill after three tries, says why before, and one in use stays")
+    func obstacle() async throws {
+        // Nobody connects to a group: the kernel has no way there, whatever the host's routes are.
+        let new = Endpoint(address: EndpointAddress(host: "224.0.0.1", port: 1))
+        let used = Endpoint(address: EndpointAddress(host: "224.0.0.2", port: 1))
+        new.health.set(.pending)
+        try await RunningChecks.with { running in
+            running.follow(.quick(.tcp), new, used)
+            #expect(await running.next() == "network unreachable (3)")
+            #expect(new.health.reason == "network unreachable")
+            while running.count("inconclusive") < 8 { await Task.yield() }
+            #expect(new.verdict == .unhealthy)
+            #expect(used.isFit)
+            #expect(used.health.reason == nil)
+            #expect(running.count("failed") == 0)
+        }
+    }
+
     @Test("checks that a reload switches off leave endpoints as if nobody had ever looked")
     func switchedOff() async throws {
         let task = try await HealthTestTask.start(check: .status(.notServing))

@@ -41,6 +41,41 @@ struct HealthVerdictTests {
         #expect(run(results) == states)
     }
 
+    @Test(
+        "checks that cannot be made are failures while nothing else is known, and the first result decides alone",
+        arguments: [
+            ("???", "..-"), ("??+", "..+"), ("?????", "..---"), ("???+", "..-+"), ("???-++", "..---+"),
+            ("+?????", "++++++"), ("-?????++", "-------+"),
+        ])
+    func obstacles(results: String, states: String) {
+        #expect(run(results) == states)
+        #expect(run("??????", from: .unchecked) == "??????")
+        #expect(run("??????", from: .healthy) == "++++++")
+    }
+
+    @Test("one that waits for its first result says why it could not be checked, and so does the verdict on it")
+    func obstacleReasons() {
+        var settings = HealthCheckSettings()
+        settings.unhealthyThreshold = 2
+        var verdict = HealthVerdict(state: .pending)
+        #expect(verdict.take(.inconclusive("out of memory"), settings) == nil)
+        #expect(verdict.reason == "out of memory")
+        let ill = verdict.take(.inconclusive("network unreachable"), settings)
+        #expect(ill?.state == .unhealthy)
+        #expect(ill?.reason == "network unreachable")
+        #expect(ill?.checks == 2)
+        #expect(ill?.isFirst == true)
+        #expect(!verdict.isDecided)
+        let well = verdict.take(.passed, settings)
+        #expect(well?.checks == 1)
+        #expect(verdict.reason == nil)
+        #expect(verdict.take(.inconclusive("out of memory"), settings) == nil)
+        #expect(verdict.reason == nil)
+        var inUse = HealthVerdict(state: .unchecked)
+        #expect(inUse.take(.inconclusive("out of memory"), settings) == nil)
+        #expect(inUse.reason == nil)
+    }
+
     @Test("an endpoint in use stays so until its first result, which decides alone")
     func inUse() {
         #expect(run("?+", from: .unchecked) == "?+")

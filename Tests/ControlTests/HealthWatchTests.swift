@@ -102,7 +102,7 @@ struct HealthWatchTests {
             #expect(await running.next() == "healthy (1)")
             task.answer(check: .silence)
             task.answer(watch: .silence)
-            #expect(await running.next() == "no answer within 0.5 s (2)")
+            #expect(await running.next() == "no answer within 500ms (2)")
             task.answer(watch: .status(.serving))
             #expect(await running.next() == "healthy (1)")
         }

@@ -12,6 +12,8 @@ struct CheckedEndpoint {
 enum HealthNews {
     case result(HealthResult)
     case change(HealthVerdict.Change)
+    /// Why the endpoint, which has no verdict yet, could not be checked; told once.
+    case obstacle(String)
 }
 
 /// The checks of one endpoint, one after the other, for as long as it is listed. Confined to the loop of the checks.
@@ -29,6 +31,7 @@ final class EndpointCheck {
     private var asked: Int64?
     /// Times in a row that a Watch broke.
     private var breaks = 0
+    private var hasToldObstacle = false
     private var nextCheck: Scheduled<Void>?
     private var deadline: Scheduled<Void>?
 
@@ -63,7 +66,9 @@ final class EndpointCheck {
 
     /// Writes the verdict down again, for an endpoint that left and came back before anybody saw it go.
     func restate() {
-        if verdict.state != .pending { subject.endpoint.health.set(verdict.state, reason: verdict.reason) }
+        if verdict.state != .pending || verdict.reason != nil {
+            subject.endpoint.health.set(verdict.state, reason: verdict.reason)
+        }
     }
 
     // MARK: Asking
@@ -86,7 +91,7 @@ final class EndpointCheck {
         guard asked != nil, let prober else { return }
         prober.abandon()
         if isWatch { breaks += 1 }
-        take(.failed("no answer within \(settings.timeout.nanoseconds.inSeconds) s"))
+        take(.failed("no answer within \(settings.timeout.configurationText)"))
         goOn()
     }
 
@@ -130,13 +135,13 @@ final class EndpointCheck {
         let change = verdict.take(result, isStatement: isStatement, settings)
         // Also without a change: the endpoint may have been marked anew by whoever listed it again.
         restate()
-        if let change { report(subject, .change(change)) }
+        if let change {
+            report(subject, .change(change))
+        } else if case .inconclusive(let text) = result, !verdict.isDecided, !hasToldObstacle {
+            hasToldObstacle = true
+            report(subject, .obstacle(text))
+        }
     }
-}
-
-extension Int64 {
-    /// Nanoseconds as seconds, for messages: `1.0`.
-    fileprivate var inSeconds: Double { Double(self) / 1e9 }
 }
 
 @available(*, unavailable)

@@ -79,7 +79,16 @@ package final class HealthChecks: Service {
 
     private func note(_ news: HealthNews, of subject: CheckedEndpoint) {
         counters.note(news, cluster: subject.cluster)
-        guard case .change(let verdict) = news else { return }
+        switch news {
+        case .result: break
+        case .obstacle(let text):
+            logger.warning(
+                "endpoint \(subject.endpoint.name) of cluster \(subject.cluster) could not be checked: \(text)")
+        case .change(let verdict): note(verdict, of: subject)
+        }
+    }
+
+    private func note(_ verdict: HealthVerdict.Change, of subject: CheckedEndpoint) {
         let change = HealthChange(cluster: subject.cluster, endpoint: subject.endpoint, verdict: verdict)
         // A new endpoint that is well is no news.
         let isNews = !verdict.isFirst || verdict.state != .healthy

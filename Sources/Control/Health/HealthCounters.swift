@@ -23,6 +23,8 @@ final class HealthCounters: Sendable {
             case .change(let change) where change.state == .healthy:
                 counts[cluster, default: Counts()].turnedHealthy += 1
             case .change: counts[cluster, default: Counts()].turnedUnhealthy += 1
+            // Its result has been counted.
+            case .obstacle: break
             }
         }
     }

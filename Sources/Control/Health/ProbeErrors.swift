@@ -13,7 +13,7 @@ enum ProbeErrors {
     static func result(_ error: any Error) -> HealthResult {
         if let error = error as? IOError { return result(ofErrno: error.errnoCode) }
         if let error = error as? ChannelError, case .connectTimeout(let time) = error {
-            return .failed("no connection within \(Double(time.nanoseconds) / 1e9) s")
+            return .failed("no connection within \(Duration.nanoseconds(time.nanoseconds).configurationText)")
         }
         if let error = error as? NIOConnectionError, let first = error.connectionErrors.first {
             return result(first.error)
@@ -21,7 +21,7 @@ enum ProbeErrors {
         return .failed("\(error)")
     }
 
-    /// A host that has run out of something must not take the endpoints of a whole cluster for ill.
+    /// A host that has run out of something must not take the endpoints of a whole cluster for ill that are in use.
     private static func result(ofErrno code: CInt) -> HealthResult {
         switch code {
         case ECONNREFUSED: .failed("connection refused")

@@ -25,7 +25,8 @@ package struct EndpointHealth: ~Copyable, Sendable {
         return state == State.unchecked.rawValue || state == State.healthy.rawValue
     }
 
-    /// Why the endpoint is ill: what its last check that failed has shown; nil when it is not.
+    /// Why the endpoint is ill: what its last check that failed has shown; or, while it is pending, why it could not be
+    /// checked; nil when it is neither.
     package var reason: String? { cause.withLock { $0 } }
 
     package func set(_ new: State, reason: String? = nil) {

@@ -2,6 +2,7 @@
 package struct HealthCheckSettings: Sendable, Equatable {
     package var probe: HealthProbe = .grpc(service: "", watch: false)
     package var interval: Duration = .seconds(10)
+    /// In the configuration the interval where that is shorter and nothing is written.
     package var timeout: Duration = .seconds(1)
     /// Each interval is lengthened or shortened by a random part of it, up to this share (0...1).
     package var jitter = 0.1

@@ -1,7 +1,7 @@
 /// What one check of an endpoint has shown.
 package enum HealthResult: Sendable, Equatable {
     case passed
-    /// Why not: `NOT_SERVING`, `connection refused`, `no answer within 1.0 s`.
+    /// Why not: `NOT_SERVING`, `connection refused`, `no answer within 1s`.
     case failed(String)
     /// The check could not be made, for a reason of this host: says nothing about the endpoint.
     case inconclusive(String)
@@ -12,12 +12,16 @@ package enum HealthResult: Sendable, Equatable {
 /// The very first result decides alone, whatever it is; after it, it takes as many in a row as the settings say to
 /// change the verdict, since a check may fail by accident. What a task says of itself, unasked, is no accident: it
 /// decides alone, too.
+///
+/// Checks that cannot be made change nothing for an endpoint in use. One that still waits for its first result gets no
+/// streams for want of it, so as many of them in a row as failures count as ill, with their reason. That is no
+/// decision yet: the first result decides alone, as ever.
 package struct HealthVerdict: Sendable, Equatable {
     /// What a change is, and why.
     package struct Change: Sendable, Equatable {
         /// `healthy` or `unhealthy`.
         package let state: EndpointHealth.State
-        /// Of the last failure; nil when the endpoint is well.
+        /// Of the last failure, or why no check could be made; nil when the endpoint is well.
         package let reason: String?
         /// Results in a row that brought it about.
         package let checks: Int
@@ -27,10 +31,11 @@ package struct HealthVerdict: Sendable, Equatable {
 
     /// What the endpoint counts as.
     package private(set) var state: EndpointHealth.State
-    /// Why it counts as ill: of the last failure; nil when it does not.
+    /// Why it counts as ill: of the last failure; or why it could not be checked so far; nil when it is neither.
     package private(set) var reason: String?
-    private var isDecided: Bool
-    /// Results in a row that speak against ``state``.
+    /// Whether a check has had a result.
+    package private(set) var isDecided: Bool
+    /// Results in a row that speak against ``state``; of one that is pending, checks that could not be made.
     private var contrary = 0
 
     /// - Parameters:
@@ -57,8 +62,8 @@ package struct HealthVerdict: Sendable, Equatable {
             (shown, threshold) = (.healthy, settings.healthyThreshold)
         case .failed(let text):
             (shown, threshold, reason) = (.unhealthy, settings.unhealthyThreshold, text)
-        case .inconclusive:
-            return nil
+        case .inconclusive(let text):
+            return takeObstacle(text, settings)
         }
         guard shown != state else {
             self.reason = reason
@@ -68,11 +73,26 @@ package struct HealthVerdict: Sendable, Equatable {
         }
         contrary += 1
         guard !isDecided || isStatement || contrary >= threshold else { return nil }
-        let change = Change(
-            state: shown, reason: reason, checks: contrary, isFirst: state == .unchecked || state == .pending)
-        state = shown
-        self.reason = reason
+        // Checks that could not be made before it have no part in it.
+        let checks = isDecided ? contrary : 1
         isDecided = true
+        return turn(shown, reason, checks: checks)
+    }
+
+    /// A check that could not be made.
+    private mutating func takeObstacle(_ text: String, _ settings: HealthCheckSettings) -> Change? {
+        guard state == .pending else { return nil }
+        contrary += 1
+        if contrary >= settings.unhealthyThreshold { return turn(.unhealthy, text, checks: contrary) }
+        reason = text
+        return nil
+    }
+
+    private mutating func turn(_ new: EndpointHealth.State, _ reason: String?, checks: Int) -> Change {
+        let change = Change(
+            state: new, reason: reason, checks: checks, isFirst: state == .unchecked || state == .pending)
+        state = new
+        self.reason = reason
         contrary = 0
         return change
     }

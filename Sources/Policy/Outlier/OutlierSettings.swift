@@ -24,8 +24,8 @@ package struct OutlierSettings: Sendable, Equatable {
     /// The first ejection's length; the n-th in a row lasts `base`·2ⁿ⁻¹, at most `ejectionMax`.
     package var ejectionBase: Duration = .seconds(30)
     package var ejectionMax: Duration = .seconds(300)
-    /// Share of the endpoints that is ejected at most (0...1). Of two or three it is always one at most, and never the
-    /// last that takes streams.
+    /// Share of the endpoints that is ejected at most (0...1); one at least, and never the last that takes streams. 0
+    /// ejects nobody.
     package var maxEjectedShare = 0.5
 
     package init() {}
@@ -40,13 +40,12 @@ package struct OutlierSettings: Sendable, Equatable {
         return length - length / 10
     }
 
-    /// How many of so many endpoints may be ejected together: the share, but one at least, of up to three one at most,
-    /// and never all.
+    /// How many of so many endpoints may be ejected together: the share, but one at least unless it is zero, and never
+    /// all.
     func ejectedMax(of count: Int) -> Int {
-        if count < 2 { return 0 }
-        if count <= 3 { return 1 }
+        if count < 2 || maxEjectedShare <= 0 { return 0 }
         // 0.29 of a hundred is twenty-nine, which binary fractions miss by a little.
-        let share = Double(count) * min(max(maxEjectedShare, 0), 1) + 1e-9
+        let share = Double(count) * min(maxEjectedShare, 1) + 1e-9
         return min(max(Int(share.rounded(.down)), 1), count - 1)
     }
 

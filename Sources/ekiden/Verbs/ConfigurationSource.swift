@@ -1,5 +1,6 @@
 import ArgumentParser
 import Control
+import Policy
 
 /// Where a configuration comes from: a file, or the flags that take its place.
 struct ConfigurationSource: ParsableArguments {
@@ -18,7 +19,7 @@ struct ConfigurationSource: ParsableArguments {
     @Option(help: "Event loops; the cgroup's CPU limit unless given (EKIDEN_WORKERS).")
     var workers: String?
 
-    @Option(help: "round_robin, least_request, peak_ewma or random (EKIDEN_BALANCE).")
+    @Option(help: "One of \(BalancePolicy.allCases.map(\.rawValue).joined(separator: ", ")) (EKIDEN_BALANCE).")
     var balance: String?
 
     @Option(help: "Name servers as ADDRESS:PORT, parted by commas (EKIDEN_DNS_SERVER).")

@@ -25,7 +25,9 @@ extension ConfigurationChecks {
             warn("\(place).zone", "\(place).zone: no endpoint of the cluster has attributes", hint: attributesHint)
         }
         checkHashing(settings, at: place)
-        checkBudget(of: cluster, at: place)
+        checkSlowStart(settings, at: place)
+        checkCounts(settings.breakers, at: "\(place).circuit_breakers")
+        checkRepeats(of: cluster, at: place)
     }
 
     /// Whether no source of the cluster can tell attributes of endpoints.
@@ -54,23 +56,59 @@ extension ConfigurationChecks {
 
     private mutating func checkHashing(_ settings: ClusterSettings, at place: String) {
         guard settings.hashKey != .peer, isRead("\(place).hash_on", "\(place).balance") else { return }
-        switch settings.balance {
-        case .ringHash, .maglev: return
-        case .roundRobin, .leastRequest, .peakEWMA, .random:
-            let hint = "set 'balance: ring_hash' or 'balance: maglev'"
-            let message = "\(place).hash_on says nothing with 'balance: \(settings.balance.rawValue)'"
-            warn("\(place).hash_on", message, hint: hint)
-        }
+        guard !settings.balance.goesByKey else { return }
+        let hint = "set 'balance: ring_hash' or 'balance: maglev'"
+        let message = "\(place).hash_on says nothing with 'balance: \(settings.balance.rawValue)'"
+        warn("\(place).hash_on", message, hint: hint)
     }
 
-    /// A budget of nothing against routes that want retries.
-    private mutating func checkBudget(of cluster: ClusterRule, at place: String) {
-        let budget = cluster.settings.retryBudget
-        let path = "\(place).retry_budget"
-        guard budget.ratio == 0, budget.minimumPerSecond == 0, isRead(path, "\(path).ratio", "\(path).min_per_second"),
+    private mutating func checkSlowStart(_ settings: ClusterSettings, at place: String) {
+        guard settings.slowStart != nil, settings.balance.goesByKey, isRead("\(place).slow_start", "\(place).balance")
+        else { return }
+        let message = "\(place).slow_start says nothing with 'balance: \(settings.balance.rawValue)'"
+        warn("\(place).slow_start", message, hint: "a key has its endpoint, new or not")
+    }
+
+    private mutating func checkCounts(_ breakers: CircuitBreakerSettings, at place: String) {
+        let path = "\(place).max_requests_per_endpoint"
+        guard let ofEndpoint = breakers.maxRequestsPerEndpoint, let ofCluster = breakers.maxRequests,
+            ofEndpoint > ofCluster, isRead(path, "\(place).max_requests")
+        else { return }
+        let message = "\(path) (\(ofEndpoint)) is more than \(place).max_requests (\(ofCluster))"
+        warn(path, message, hint: "no endpoint ever has so many")
+    }
+
+    /// A budget, a limit or a buffer of nothing against routes that want retries.
+    private mutating func checkRepeats(of cluster: ClusterRule, at place: String) {
+        guard
             let index = configuration.routes.firstIndex(where: { $0.cluster == cluster.name && $0.wantsRepeats })
         else { return }
-        warn(path, "\(path) allows no retries, and routes[\(index)] asks for them")
+        let settings = cluster.settings
+        let budget = "\(place).retry_budget"
+        if settings.retryBudget.ratio == 0, settings.retryBudget.minimumPerSecond == 0,
+            isRead(budget, "\(budget).ratio", "\(budget).min_per_second")
+        {
+            warn(budget, "\(budget) allows no retries, and routes[\(index)] asks for them")
+        }
+        let limit = "\(place).circuit_breakers.max_retries"
+        if settings.breakers.maxRetries == 0, isRead(limit) {
+            warn(limit, "\(limit) allows no retries, and routes[\(index)] asks for them")
+        }
+        let buffer = "\(place).replay_buffer"
+        if settings.replayBufferBytes == 0, isRead(buffer) {
+            let hint = "what was sent of a request cannot be sent again"
+            warn(buffer, "\(buffer) holds no request, and routes[\(index)] asks for retries", hint: hint)
+        }
+    }
+}
+
+extension BalancePolicy {
+    /// Whether a stream's endpoint is that of its key.
+    fileprivate var goesByKey: Bool {
+        switch self {
+        case .ringHash, .maglev: true
+        case .roundRobin, .leastRequest, .peakEWMA, .random: false
+        }
     }
 }
 

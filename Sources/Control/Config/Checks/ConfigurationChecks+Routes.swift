@@ -112,6 +112,7 @@ extension ConfigurationChecks {
             let hint = "add 'requests_per_second' or 'per_caller'"
             warn("\(place).rate_limit", "\(place).rate_limit limits nothing", hint: hint)
         }
+        checkCallerRate(of: route, at: "\(place).rate_limit")
         guard let fault = route.settings.fault,
             isRead("\(place).fault", "\(place).fault.delay", "\(place).fault.abort")
         else { return }
@@ -125,6 +126,17 @@ extension ConfigurationChecks {
         if fault.abort == nil, fault.abortShare != all.abortShare {
             warn("\(place).fault.abort_share", "\(place).fault.abort_share says nothing without 'abort'")
         }
+    }
+
+    private mutating func checkCallerRate(of route: RouteRule, at place: String) {
+        let path = "\(place).per_caller.requests_per_second"
+        guard let limit = route.settings.rateLimit, let ofRoute = limit.requestsPerSecond,
+            let ofCaller = limit.perCaller?.requestsPerSecond, ofCaller > ofRoute,
+            isRead(place, path, "\(place).requests_per_second", "\(place).per_caller")
+        else { return }
+        let (rate, most) = (decimalText(ofCaller), decimalText(ofRoute))
+        let message = "\(path) (\(rate)) is more than \(place).requests_per_second (\(most))"
+        warn(path, message, hint: "one caller may take all that the route has")
     }
 
     private mutating func checkSubset(of route: RouteRule, at place: String) {

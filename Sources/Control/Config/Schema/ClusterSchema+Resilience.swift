@@ -17,7 +17,7 @@ extension ClusterSchema {
         .scalar("hash_on", \.settings.hashKey, .hashKey),
         .scalar("slow_start", \.settings.slowStart, ValueSyntax<Duration>.age.orNil("off")),
         .scalar("panic_threshold", \.settings.panicThreshold, .ratio),
-        .optionalSection("zone", \.settings.zone, blank: ZonePreference(own: ""), zone),
+        .optionalSection("zone", \.settings.zone, blank: ZonePreference(own: ""), main: "own", zone),
     ]
 
     private static let outlier: [Field<OutlierSettings>] = [

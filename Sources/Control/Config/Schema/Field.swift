@@ -105,12 +105,14 @@ extension Field {
     }
 
     /// A mapping that may be absent; `off` says so.
-    /// - Parameter blank: what the fields are read into; it is only used when all required ones are there.
+    /// - Parameters:
+    ///   - blank: what the fields are read into; it is only used when all required ones are there.
+    ///   - main: the key that a single value in place of the mapping is meant for.
     static func optionalSection<Value: Sendable>(
-        _ key: String, _ path: Path<Value?>, blank: Value, _ fields: [Field<Value>]
+        _ key: String, _ path: Path<Value?>, blank: Value, main: String? = nil, _ fields: [Field<Value>]
     ) -> Field {
         let takesDefaults = !fields.contains(where: \.isRequired)
-        let hint = takesDefaults ? SectionHint.defaults : .keys
+        let hint = takesDefaults ? SectionHint.defaults : main.map { .keysOr(value: $0) } ?? .keys
         return Field(key, leaves: fields.flatMap { $0.leaves.map { "\(key).\($0)" } }) { node, place, root, reading in
             if node.isNull { return reading.warnEmpty(place, at: node.position, takesDefaults: takesDefaults) }
             if case .scalar("off", _) = node.content { return }

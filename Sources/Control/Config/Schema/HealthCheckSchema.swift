@@ -19,7 +19,7 @@ enum HealthCheckSchema {
         .optional("statuses", \.statuses, .httpStatuses),
         .optional("http_version", \.version, .choice),
         .scalar("interval", \.common.interval, .wait),
-        .scalar("timeout", \.common.timeout, .wait),
+        .optional("timeout", \.timeout, .wait),
         .scalar("jitter", \.common.jitter, .ratio),
         .scalar("healthy_threshold", \.common.healthyThreshold, .integer(1...1_000)),
         .scalar("unhealthy_threshold", \.common.unhealthyThreshold, .integer(1...1_000)),
@@ -34,12 +34,16 @@ private struct HealthCheckDraft {
     var watch: Bool?
     var statuses: ClosedRange<Int>?
     var version: HealthProbe.HTTPVersion?
+    /// Its default depends on the interval.
+    var timeout: Duration?
+    /// All but the probe and the timeout.
     var common = HealthCheckSettings()
 
     init() {}
 
     init(of settings: HealthCheckSettings) {
         common = settings
+        timeout = settings.timeout
         switch settings.probe {
         case .grpc(let service, let watch): (grpc, self.watch) = (service, watch)
         case .http(let path, let statuses, let version):
@@ -50,6 +54,7 @@ private struct HealthCheckDraft {
 
     func settings() throws(ValueSyntaxError) -> HealthCheckSettings {
         var settings = common
+        settings.timeout = timeout ?? min(settings.timeout, settings.interval)
         let kinds = [grpc.map { _ in "grpc" }, http.map { _ in "http" }, tcp ? "tcp" : nil].compactMap { $0 }
         guard kinds.count == 1 else {
             let message = kinds.isEmpty ? "says nothing to ask" : "has \(kinds.joined(separator: " and "))"

@@ -77,7 +77,7 @@ enum RouteSchema {
         .scalar("requests_per_second", \.requestsPerSecond, .perSecond),
         .scalar("burst", \.burst, .integer(1...1_000_000_000)),
         .scalar("header", \.header, ValueSyntax<String>.headerName.orNil("off")),
-        .scalar("max_callers", \.maxCallers, .integer(1...10_000_000)),
+        .scalar("max_callers", \.maxCallers, .integer(1...1_000_000)),
     ]
 
     private static let fault: [Field<FaultPolicy>] = [

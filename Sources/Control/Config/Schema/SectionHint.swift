@@ -4,6 +4,8 @@ enum SectionHint: Sendable {
     case pairs
     /// Its keys or `off`; some key has no default.
     case keys
+    /// Its keys or `off`; a single value is meant for this key.
+    case keysOr(value: String)
     /// `{}` or `off`.
     case defaults
     /// It is always there, and whoever writes `off` means this.
@@ -13,10 +15,18 @@ enum SectionHint: Sendable {
         guard case .scalar(let word, _) = node.content else { return "write 'key: value' pairs" }
         switch self {
         case .defaults where Self.switches.contains(word.lowercased()): return "write {} for the defaults, or off"
-        case .keys where Self.switches.contains(word.lowercased()): return "write 'key: value' pairs, or off"
+        case .keysOr(let key) where !Self.switches.contains(word.lowercased()):
+            return "write {\(key): \(Self.flowText(word))}"
+        case .keys where Self.switches.contains(word.lowercased()), .keysOr: return "write 'key: value' pairs, or off"
         case .insteadOfOff(let hint) where word == "off": return hint
         case .pairs, .keys, .defaults, .insteadOfOff: return "write 'key: value' pairs"
         }
+    }
+
+    /// A value inside of braces, in quotes where YAML would take its characters for its own. A variable stays one.
+    private static func flowText(_ word: String) -> String {
+        let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "_-.".contains($0) }
+        return isPlain ? word : "\"\(printable(word))\""
     }
 
     /// Words that are meant to switch something on or off.

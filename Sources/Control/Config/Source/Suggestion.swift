@@ -16,9 +16,16 @@ enum Suggestion {
         return best?.candidate
     }
 
+    /// What other proxies call a key, for words that are too far from ours to be slips of them.
+    private static let synonyms = [
+        "retries": "retry", "retry_policy": "retry", "hedge": "hedging", "hedge_policy": "hedging",
+        "lb_policy": "balance", "load_balancing": "balance", "outlier": "outlier_detection",
+    ]
+
     /// As a hint: `did you mean 'listen'?`, or the candidates when none is near and they are few.
     static func hint(for word: String, among candidates: [String]) -> String? {
-        if let nearest = nearest(to: word, among: candidates) { return "did you mean '\(nearest)'?" }
+        let synonym = synonyms[word.lowercased()].flatMap { candidates.contains($0) ? $0 : nil }
+        if let meant = synonym ?? nearest(to: word, among: candidates) { return "did you mean '\(meant)'?" }
         let readable = 12
         guard !candidates.isEmpty, candidates.count <= readable else { return nil }
         return "expected " + candidates.map(printable).joined(separator: ", ")

@@ -19,7 +19,7 @@ extension ValueSyntax<Double> {
 }
 
 /// Without `.0` behind a whole number.
-private func decimalText(_ value: Double) -> String {
+func decimalText(_ value: Double) -> String {
     Int(exactly: value).map(String.init) ?? value.description
 }
 

@@ -1,5 +1,5 @@
 extension ValueSyntax<String> {
-    /// The name of a listener, route or cluster: what is shown in messages and metrics.
+    /// The name of a listener, route or cluster: for messages; that of a cluster also for metrics.
     static let name = ValueSyntax("a name") { (text) throws(ValueSyntaxError) in
         try checkName(text)
         return text

@@ -50,8 +50,8 @@ struct LookHistory: Sendable {
             let emptied = resolution.endpoints.map(\.text)
             resolution.removeAll()
             if !emptied.isEmpty {
-                let time = "since \((now - since).components.seconds) s"
-                add(.expired, "\(LookText.list(emptied)): confirmed: the name has no records \(time)")
+                let time = Duration.seconds((now - since).components.seconds).configurationText
+                add(.expired, "\(LookText.list(emptied)): confirmed: the name has had no records for \(time)")
             }
             // The back-off goes on: nothing is to be seen there for now.
             failuresInRow += 1
