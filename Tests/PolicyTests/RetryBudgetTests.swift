@@ -106,6 +106,21 @@ struct RetryDecisionTests {
         #expect(decide(.grpc(99), policy) == .final)
     }
 
+    @Test("only statuses that may come in trailers keep a response's head waiting")
+    func awaitsTrailers() {
+        var route = RouteSettings()
+        #expect(!RoutePlan(route).readsStatuses)
+        route.retry.httpStatuses = [503]
+        #expect(RoutePlan(route).readsStatuses && !RoutePlan(route).awaitsTrailers)
+        route.retry.grpcStatuses = [.unavailable]
+        #expect(RoutePlan(route).awaitsTrailers)
+        route = RouteSettings()
+        route.hedging = HedgingPolicy()
+        #expect(RoutePlan(route).awaitsTrailers)
+        route.hedging?.nonFatalStatuses = []
+        #expect(RoutePlan(route).readsStatuses && !RoutePlan(route).awaitsTrailers)
+    }
+
     @Test("the pause is anything up to its ceiling, which doubles up to a limit")
     func jitter() {
         var policy = RetryPolicy()

@@ -36,7 +36,7 @@ final class LoadWatch {
         lags.note(now - dueAt, now: now)
         let load = OverloadGuard.WorkerLoad(
             lag: lags.median, streams: worker.counters.read(WorkerMetric.downstreamStreamsActive.rawValue),
-            bufferedBytes: worker.bufferedBytes + worker.retainedBytes,
+            bufferedBytes: worker.bufferedBytes,
             taskConnections: worker.pools.reduce(0) {
                 $0 + $1.counters.read(ClusterMetric.connectionsActive.rawValue)
             })

@@ -38,6 +38,8 @@ final class Attempt {
 
     /// A response head that waits for what follows it.
     var heldHead: HeaderBlock?
+    /// Interim responses so far.
+    var interimCount = 0
     /// Bytes of the request's body that were written.
     private(set) var sentBytes = 0
     /// Whether the stream tells if an ejected endpoint has recovered.
@@ -300,6 +302,7 @@ final class Attempt {
         held = nil
         endpoint = nil
         sentBytes = 0
+        interimCount = 0
         isTrial = false
         isConcluded = false
         latency = nil

@@ -34,8 +34,9 @@ extension Exchange {
         }
         guard state == .attempting, let pool else { return }
         if let pendingAbort { return abort(pendingAbort) }
-        // A push-back that came when the next hedge was on its way already.
-        if nextIsExtra, hedgeNotBefore > now { return armPace(at: hedgeNotBefore) }
+        // A push-back that came when the next hedge was on its way already. Replays are none of its concern.
+        if hedgeNotBefore > now, nextIsPaid || hasHopefulAttempt { return armPace(at: hedgeNotBefore) }
+        nextIsPaid = false
         if hasHopefulAttempt {
             hedge(pool, now: now)
         } else {
@@ -314,12 +315,21 @@ extension Exchange {
         }
     }
 
+    /// There will be no further attempt: what was paid for one goes back.
+    func giveBackRetry() {
+        guard let place = retryPlace else { return }
+        retryPlace = nil
+        nextIsExtra = false
+        pool?.retryEnded(place)
+    }
+
     /// Pays for a retry or a hedge. The exchange keeps what it got for the next attempt.
     private func takeRetry(_ pool: ClusterPool, now: Int64) -> Bool {
         guard let place = pool.takeRetry(now: now) else { return false }
         if let retryPlace { pool.retryEnded(retryPlace) }
         retryPlace = place
         nextIsExtra = true
+        nextIsPaid = true
         return true
     }
 

@@ -11,13 +11,14 @@ extension Exchange {
     func receiveInformational(_ headers: HeaderBlock, from attempt: Attempt) {
         guard let caller, outcome == nil, state == .attempting else { return worker.blocks.give(headers) }
         let interimMax = caller.connection.with { $0.settings.limits.maxInformationalResponses }
-        guard interim.count < interimMax, !headers.isTruncated else {
+        guard attempt.interimCount < interimMax, !headers.isTruncated else {
             worker.blocks.give(headers)
             let failure = Failure(
                 .upstreamProtocolError, "\(attempt.endpointName) sent too many or too large interim responses")
             attempt.conclude(.lost, in: pool)
             return endOrRetry(after: .lost, of: attempt) { fail(failure) }
         }
+        attempt.interimCount += 1
         headers.remove(.hopByHop)
         interim.append(headers)
         withCaller { $0.submitInformational(headers, on: $1) }
@@ -90,6 +91,7 @@ extension Exchange {
             abandonAttempts(but: attempt)
         }
         if let paceTimer { worker.timers.cancel(paceTimer) }
+        giveBackRetry()
         commitRequest()
         headers.remove(.hopByHop)
         if endStream { finishWithResponse(attempt, headers: headers, trailers: headers) }

@@ -80,6 +80,8 @@ final class Exchange {
     var callersAttempts: Int?
     /// Whether the next attempt is a retry or a hedge, and no replay.
     var nextIsExtra = false
+    /// Whether it was just taken out of the budget, and is no replay of one that was.
+    var nextIsPaid = false
     /// Whether it replays one of which nothing was written.
     var nextFollowsUnsent = false
     /// Whether a task asked that no further hedge is made.
@@ -184,6 +186,7 @@ final class Exchange {
         noteMovement(now: session.inputNow)
         session.takeData(into: requestBody)
         noteBuffered(count)
+        noteRetained()
         resumeRequest()
     }
 
@@ -400,6 +403,7 @@ final class Exchange {
         callerTimeout = nil
         extraAttempts = 0
         nextIsExtra = false
+        nextIsPaid = false
         nextFollowsUnsent = false
         hedgingStopped = false
         hedgeNotBefore = 0

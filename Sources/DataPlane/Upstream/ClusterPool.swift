@@ -89,9 +89,9 @@ final class ClusterPool {
 
     /// Gives up a connection at rest of an endpoint that is passed over, so that another endpoint may have its place.
     func giveUpIdle() {
-        for pool in endpoints where !pool.endpoint.isUsable {
-            if pool.closeIdle() { return }
-        }
+        // One that leaves already makes room enough.
+        if endpoints.contains(where: \.hasDrainingConnection) { return }
+        for pool in endpoints where !pool.endpoint.isUsable && pool.closeIdle() { return }
     }
 
     /// Has an unreachable endpoint tried again, by a connection without streams.

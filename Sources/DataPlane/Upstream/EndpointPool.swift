@@ -32,6 +32,8 @@ final class EndpointPool {
     /// Whether a connection is there, or on its way, that takes streams.
     var hasUsableConnection: Bool { connections.contains(where: \.isUsable) }
 
+    var hasDrainingConnection: Bool { connections.contains { $0.state == .draining } }
+
     func submit(_ attempt: Attempt) {
         for connection in connections where connection.hasSlot {
             if connection.start(attempt) { return }
@@ -39,8 +41,9 @@ final class EndpointPool {
         guard let ticket = cluster.admitPending(attempt, to: waiting, patience: settings.pendingTimeout.nanoseconds)
         else {
             // Calls to come must find a connection all the same.
+            let failure = cluster.queueIsFull
             if !isRetired, !hasUsableConnection { open() }
-            attempt.unsent(cluster.queueIsFull, endpoint: endpoint)
+            attempt.unsent(failure, endpoint: endpoint)
             return
         }
         attempt.wait(with: ticket)
@@ -64,16 +67,11 @@ final class EndpointPool {
         open()
     }
 
-    private func open() {
-        guard let place = admitConnection() else { return noConnectionLeft() }
-        open(in: place)
-    }
-
-    private func admitConnection() -> CircuitPlace? {
-        CircuitBreaker.admitConnection(to: cluster.cluster) { [cluster] in !cluster.hasUsableConnection }
-    }
-
-    private func open(in place: CircuitPlace, asProbe isProbe: Bool = false) {
+    private func open(asProbe isProbe: Bool = false) {
+        let isOnly = { [cluster] in !cluster.hasUsableConnection }
+        guard let place = CircuitBreaker.admitConnection(to: cluster.cluster, isOnly: isOnly) else {
+            return noConnectionLeft()
+        }
         let connection = UpstreamConnection(endpoint: endpoint, pool: self, place: place, isProbe: isProbe)
         connections.append(connection)
         connection.connect()
@@ -83,7 +81,7 @@ final class EndpointPool {
     private func noConnectionLeft() {
         cluster.count(.connectionsOverLimit)
         if connections.contains(where: \.isUsable) { return }
-        cluster.giveUpIdle()
+        if endpoint.isUsable { cluster.giveUpIdle() }
         let failure = CircuitBreaker.connectionRefusal(of: cluster.cluster, random: &worker.random)
         while let attempt = waiting.pop() { attempt.unsent(failure, endpoint: endpoint, isOutOfConnections: true) }
     }
@@ -108,13 +106,10 @@ final class EndpointPool {
         let settings = self.settings
         let answers: Int64 = settings.verifyService == nil ? 1 : 2
         let lease = settings.connectTimeout.nanoseconds + answers * settings.settingsTimeout.nanoseconds
-        // The place first: the right to probe is not to be spent without a try.
-        guard let place = admitConnection() else { return cluster.count(.connectionsOverLimit) }
-        guard endpoint.claimProbe(now: now, lease: lease + Self.leaseMargin) else {
-            return CircuitBreaker.connectionEnded(place, of: cluster.cluster.state)
-        }
+        // At the limit of connections the right is spent for nothing, which keeps every pick from trying again.
+        guard endpoint.claimProbe(now: now, lease: lease + Self.leaseMargin) else { return }
         cluster.count(.probes)
-        open(in: place, asProbe: true)
+        open(asProbe: true)
     }
 
     /// Nanoseconds by which a probe's own timers may be late.

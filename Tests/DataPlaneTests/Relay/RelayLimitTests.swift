@@ -186,26 +186,6 @@ struct RelayLimitTests {
         await task.stop()
     }
 
-    @Test("a policy for HTTP statuses holds no gRPC head back")
-    func statusesOfHTTP() async throws {
-        let task = try await ScriptedTask.start { request, moment in
-            guard moment == .end else { return }
-            request.sendHead()
-        }
-        var route = RouteSettings()
-        route.retry.httpStatuses = [503]
-        try await RelayBench.run(endpoints: [task.endpoint], route: route) { bench in
-            let caller = try await bench.connect()
-            let begin = ContinuousClock.now
-            let call = try await caller.open(finish: true)
-            try await call.head()
-            #expect(ContinuousClock.now - begin < .milliseconds(900))
-            try await call.cancel()
-            await caller.close()
-        }
-        await task.stop()
-    }
-
     @Test("a malformed head of one attempt leaves the call to the other")
     func malformedHead() async throws {
         let bad = try await ScriptedTask.start { request, moment in
