@@ -2,6 +2,7 @@ import Control
 import NIOCore
 import NIOPosix
 import Policy
+import TestSupport
 import Testing
 
 @Suite("Readiness")
@@ -83,9 +84,7 @@ struct ReadinessProbeTests {
 
     @Test("nobody there fails with the address and the cause")
     func refused() async throws {
-        let server = try await listener { $0.eventLoop.makeSucceededVoidFuture() }
-        let port = try #require(server.localAddress?.port)
-        try await server.close()
+        let port = try ClosedPort.endpoint().address.port
         let expected = "FAIL: cannot connect to 127.0.0.1:\(port): connection refused"
         #expect(await ask(.ip(host: "127.0.0.1", port: port)).description == expected)
         let missing = "FAIL: cannot connect to unix:/nonexistent/admin.sock: there is no such socket"
