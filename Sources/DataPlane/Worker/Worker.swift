@@ -212,9 +212,11 @@ final class Worker {
         for connection in owing where !connection.repay() { indebted.append(connection) }
     }
 
-    /// Whether more is held than may be. What is held for another attempt only is let go first, and stops no caller.
+    /// Whether more waits between the legs than may: callers get no credit until it is less.
     var isOverBufferBudget: Bool { bufferedBytes > bufferBudget }
 
+    /// Whether that and what is held for another attempt only is more than may be: the latter is let go, and stops no
+    /// caller.
     var isOverRetainBudget: Bool { bufferedBytes + retainedBytes > bufferBudget }
 
     // MARK: Connections
