@@ -59,7 +59,8 @@ pause() { read -rt "$1" <> <(:) || true; }
 # Errors first: in a log of a thousand compiler lines they are what the reader came for.
 show_failure() {
     local errors
-    errors=$(grep -nE '^✘ |(^|[ :])([Ee]rror|[Ff]atal error|E):' "$1" | head -n 40 || true)
+    # With the line below: it says what was found in place of what was expected.
+    errors=$(grep -nE -A1 '^✘ |(^|[ :])([Ee]rror|[Ff]atal error|E):' "$1" | head -n 60 || true)
     if [ -n "$errors" ] && [ "$(wc -l <"$1")" -gt $failure_lines ]; then
         say '--- errors'
         say "$errors"

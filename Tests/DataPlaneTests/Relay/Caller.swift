@@ -30,16 +30,37 @@ struct Caller: Sendable {
     static let grpc: Fields = [("content-type", "application/grpc"), ("te", "trailers")]
 
     static func connect(to port: Int, settings: SessionSettings = SessionSettings()) async throws -> Caller {
+        try await connect(to: port, settings: settings) { caller in caller }
+    }
+
+    /// Connects with a stream whose head is among the first bytes: the proxy hears of both at once, however busy the
+    /// machine is.
+    static func connect(to port: Int, opening body: [UInt8], finish: Bool = false) async throws -> (Caller, Call) {
+        try await connect(to: port) { caller in
+            let call = try caller.connection.value.open(
+                fields(path, "POST", grpc), body: body, finish: finish, on: caller.connection)
+            return (caller, call)
+        }
+    }
+
+    private static func connect<Result: Sendable>(
+        to port: Int, settings: SessionSettings = SessionSettings(),
+        _ body: @escaping @Sendable (Caller) throws -> Result
+    ) async throws -> Result {
         try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let connection = Connection()
                     connection.start(.client, settings)
                     try channel.pipeline.syncOperations.addHandler(connection)
-                    return Caller(
-                        channel: channel, connection: NIOLoopBound(connection, eventLoop: channel.eventLoop))
+                    let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
+                    return try body(Caller(channel: channel, connection: bound))
                 }
             }
+    }
+
+    private static func fields(_ path: String, _ method: String, _ others: Fields) -> Fields {
+        [(":method", method), (":scheme", "http"), (":path", path), (":authority", "echo.local")] + others
     }
 
     /// Opens a stream.
@@ -51,8 +72,7 @@ struct Caller: Sendable {
         let connection = self.connection
         return try await channel.eventLoop.submit {
             try connection.value.open(
-                [(":method", method), (":scheme", "http"), (":path", path), (":authority", "echo.local")] + fields,
-                body: body, finish: finish, on: connection)
+                Self.fields(path, method, fields), body: body, finish: finish, on: connection)
         }.get()
     }
 

@@ -17,7 +17,7 @@ class LoopbackSession: ChannelInboundHandler, SessionDelegate {
     }
 
     func flush() {
-        guard let context, let session else { return }
+        guard let context, let session, context.channel.isActive else { return }
         while session.produce(limit: session.output.readableBytes + 65_536) {}
         if session.output.readableBytes > 0 {
             context.writeAndFlush(wrapOutboundOut(session.output), promise: nil)
@@ -35,7 +35,7 @@ class LoopbackSession: ChannelInboundHandler, SessionDelegate {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if context.channel.isActive { flush() }
+        flush()
     }
 
     func channelActive(context: ChannelHandlerContext) {

@@ -105,6 +105,11 @@ struct RelayBench: Sendable {
         try await Caller.connect(to: port)
     }
 
+    /// Connects with a stream among the first bytes.
+    func connect(opening body: [UInt8], finish: Bool = false) async throws -> (Caller, Call) {
+        try await Caller.connect(to: port, opening: body, finish: finish)
+    }
+
     /// The cluster's counter, over all workers.
     func count(_ metric: ClusterMetric) -> Int {
         registry.clusterTotals().first { $0.cluster == Self.clusterName }?.cells[metric.rawValue] ?? 0

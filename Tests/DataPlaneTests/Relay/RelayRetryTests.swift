@@ -173,8 +173,9 @@ struct RelayRetryTests {
         try await RelayBench.run(endpoints: tasks.map(\.endpoint), cluster: cluster, route: settings) { bench in
             let caller = try await bench.connect()
             for _ in 0..<100 { #expect(try await caller.call().grpcStatus == "14") }
-            #expect(tries() == 120)
-            #expect(bench.count(.retries) == 20)
+            // A fifth; less of it when the calls take longer than the window.
+            #expect((105...120).contains(tries()))
+            #expect(bench.count(.retries) == tries() - 100)
             #expect(bench.count(.retriesOverBudget) > 0)
             await caller.close()
         }
