@@ -34,6 +34,8 @@ swift_tests() {
     shift
     step "running $what" run_swift_tests "$@" || status=$?
     totals=$(swift_totals "$output")
+    # What tests of a load measured.
+    grep -hE '^(rolling deploy|kill -9): ' "$output" || true
     say "$what: $totals"
     count "$totals"
     # A crash ends the run without a failed test of its own.

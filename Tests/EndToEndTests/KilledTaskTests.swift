@@ -111,6 +111,9 @@ private struct Massacre {
             }
         }
         massacre.log = try await load.stop()
+        print(
+            "kill -9: \(massacre.deaths.count) tasks in \(seconds) s, \(massacre.log.calls.count) calls,",
+            "\(massacre.log.failures.count) failed\(route.isEmpty ? "" : "; \(route)")")
         massacre.retries = try await ekiden.metrics().sum("ekiden_retries_total") ?? 0
         try await ekiden.checkSettled()
         for address in addresses {

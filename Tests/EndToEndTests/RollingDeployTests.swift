@@ -16,7 +16,7 @@ extension EndToEnd {
                 let ekiden = try await processes.ekiden(
                     [Self.cluster: "port: \(fleet.port), discover: dns://\(Self.cluster)"], dns)
                 try await ekiden.awaitHosts(old, in: Self.cluster, within: .seconds(10))
-                let load = try await processes.load(ekiden)
+                let load = try await processes.load(ekiden, rate: TestScale.deployRate)
                 let streams = try await HeldStreams.start(ekiden, TestScale.streams, processes)
 
                 let began = Moment.now
@@ -30,7 +30,7 @@ extension EndToEnd {
                     try await fleet.stop(leaving)
                 }
                 try await load.take()
-                let after = try await load.take(TestScale.rate * 2)
+                let after = try await load.take(TestScale.deployRate * 2)
                 await ekiden.expect(after.isEven(over: new), of: Self.cluster, after)
 
                 let ended = try await streams.stop()
@@ -38,6 +38,9 @@ extension EndToEnd {
                 for (task, status) in ended { #expect(status == "ABORTED: \(task) leaves") }
                 let log = try await load.stop()
                 await ekiden.expect(log.failures.isEmpty, of: Self.cluster, log, since: began)
+                print(
+                    "rolling deploy: \(log.calls.count) calls, \(Int(log.rate)) per second, \(log.failures.count) failed;",
+                    "\(ended.count) streams")
                 try await ekiden.checkSettled()
             }
         }

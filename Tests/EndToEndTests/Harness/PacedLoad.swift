@@ -124,6 +124,12 @@ struct CallLog: Sendable {
         return log
     }
 
+    /// Calls begun per second, from the first to the last.
+    var rate: Double {
+        guard let first = calls.map(\.start).min(), let last = calls.map(\.start).max(), last > first else { return 0 }
+        return Double(calls.count - 1) / (last - first)
+    }
+
     /// The duration in seconds within which this part of the calls ended.
     func quantile(_ part: Double) -> Double {
         let sorted = calls.map(\.seconds).sorted()
@@ -164,6 +170,8 @@ enum Moment {
 enum TestScale {
     /// Calls per second where nothing else is said.
     static let rate = value("EKIDEN_TEST_RATE", 200)
+    /// Calls per second while a service is deployed.
+    static let deployRate = value("EKIDEN_TEST_DEPLOY_RATE", 1_000)
     /// Calls per second while a task goes dark.
     static let blackHoleRate = value("EKIDEN_TEST_BLACK_HOLE_RATE", 500)
     /// Cut answers through which nothing may expire falsely.
@@ -171,9 +179,9 @@ enum TestScale {
     /// Seconds for which name servers answer badly.
     static let outage = value("EKIDEN_TEST_OUTAGE", 12)
     /// Streams that stay open while tasks are replaced.
-    static let streams = value("EKIDEN_TEST_STREAMS", 20)
+    static let streams = value("EKIDEN_TEST_STREAMS", 50)
     /// Seconds for which tasks are killed.
-    static let kills = value("EKIDEN_TEST_KILLS", 20)
+    static let kills = value("EKIDEN_TEST_KILLS", 60)
     /// Where the choice of the tasks to kill begins.
     static let seed = value("EKIDEN_TEST_SEED", 1)
 
