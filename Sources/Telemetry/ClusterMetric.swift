@@ -1,14 +1,14 @@
 package import Policy
 
 /// Everything a worker counts per cluster. The raw value is the cell in its ``CounterBlock``; the cells behind
-/// ``firstStatusCell`` count finished exchanges by gRPC status, then by HTTP status class, then local replies by kind.
+/// ``firstStatusCell`` count finished exchanges by gRPC status, then by HTTP status class, then local replies by kind,
+/// then refusals by the limit that was reached.
 package enum ClusterMetric: Int, CaseIterable, Sendable {
     case streamsActive
     case connections
     case connectionsActive
     case connectFailures
     case pendingStreams
-    case pendingOverflow
     case replaysUnsent
     case replaysRefused
     case resetsSent
@@ -38,8 +38,8 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
     case ejectionsLatency
     case ejectionsTrial
     case ejectionTrials
-    case requestsOverLimit
-    case connectionsOverLimit
+    case adaptiveLimit
+    case connectionsDenied
     case rateLimited
     case rateLimitedCallers
     case faultsDelayed
@@ -54,12 +54,6 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         }
         func ejected(_ reason: String) -> MetricDescriptor {
             .counter("ekiden_ejections_total", "Endpoints passed over for a while, by reason.", ["reason": reason])
-        }
-        func refusedAtLimit(_ limit: String) -> MetricDescriptor {
-            .counter(
-                "ekiden_circuit_open_total",
-                "Exchanges refused at a limit of the cluster, or tries to open one more connection to it.",
-                ["limit": limit])
         }
         func rateLimited(_ scope: String) -> MetricDescriptor {
             .counter("ekiden_rate_limited_total", "Requests refused by a rate limit.", ["scope": scope])
@@ -81,8 +75,6 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
                     + "with a verification that failed.")
         case .pendingStreams:
             .gauge("ekiden_upstream_pending_streams", "Streams that wait for a slot on a connection.")
-        case .pendingOverflow:
-            .counter("ekiden_upstream_pending_overflow_total", "Streams refused because no slot was left for them.")
         case .replaysUnsent:
             .counter(
                 "ekiden_replays_total", "Streams tried on another endpoint because they were certainly not processed.",
@@ -141,8 +133,14 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         case .ejectionsTrial: ejected("trial")
         case .ejectionTrials:
             .counter("ekiden_ejection_trials_total", "Streams sent to ejected endpoints to see whether they recovered.")
-        case .requestsOverLimit: refusedAtLimit("requests")
-        case .connectionsOverLimit: refusedAtLimit("connections")
+        case .adaptiveLimit:
+            .gauge(
+                "ekiden_upstream_adaptive_limit",
+                "Exchanges in flight that a cluster's latency allows; zero where it is not asked.")
+        case .connectionsDenied:
+            .counter(
+                "ekiden_upstream_connections_denied_total",
+                "Connections not opened because the cluster had as many as it may.")
         case .rateLimited: rateLimited("route")
         case .rateLimitedCallers: rateLimited("caller")
         case .faultsDelayed: fault("delay")
@@ -157,8 +155,9 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
     package static let firstStatusCell = allCases.count
     package static let firstHTTPClassCell = firstStatusCell + GRPCStatus.allCases.count
     package static let firstLocalReplyCell = firstHTTPClassCell + 5
+    package static let firstLimitCell = firstLocalReplyCell + Failure.Kind.allCases.count
     /// Cells in a cluster's block.
-    package static let cellCount = firstLocalReplyCell + Failure.Kind.allCases.count
+    package static let cellCount = firstLimitCell + CircuitLimit.allCases.count
 
     /// The cell of finished gRPC exchanges with this status; codes beyond 16 count as UNKNOWN, as a client reads them.
     package static func cell(grpcStatus code: Int) -> Int {
@@ -173,5 +172,10 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
     /// The cell of exchanges that Ekiden answered itself.
     package static func cell(localReply kind: Failure.Kind) -> Int {
         firstLocalReplyCell + (Failure.Kind.allCases.firstIndex(of: kind) ?? 0)
+    }
+
+    /// The cell of exchanges that were refused at this limit.
+    package static func cell(refusedAt limit: CircuitLimit) -> Int {
+        firstLimitCell + (CircuitLimit.allCases.firstIndex(of: limit) ?? 0)
     }
 }

@@ -37,7 +37,7 @@ extension MetricsRegistry {
     package func families() -> [MetricFamily] {
         let clusters = clusterTotals()
         return workerFamilies() + clusterFamilies(clusters) + [
-            requests(clusters), httpRequests(clusters), localReplies(clusters),
+            requests(clusters), httpRequests(clusters), localReplies(clusters), openCircuits(clusters),
         ]
     }
 
@@ -102,6 +102,19 @@ extension MetricsRegistry {
                 family.samples.append(
                     MetricFamily.Sample(
                         Double(count), ["cluster": cluster, "reason": kind.reason, "flag": kind.flag]))
+            }
+        }
+        return family
+    }
+
+    private func openCircuits(_ clusters: [(cluster: String, cells: [Int])]) -> MetricFamily {
+        var family = MetricFamily(
+            .counter, "ekiden_circuit_open_total", "Exchanges refused at a limit of the cluster, by limit.")
+        for (cluster, cells) in clusters {
+            for limit in CircuitLimit.allCases {
+                let count = cells[ClusterMetric.cell(refusedAt: limit)]
+                family.samples.append(
+                    MetricFamily.Sample(Double(count), ["cluster": cluster, "limit": limit.rawValue]))
             }
         }
         return family

@@ -50,8 +50,22 @@ extension EndToEnd {
                 #expect(answers.statuses["OK"] == 10, "\(answers.statuses)")
                 #expect(answers.filter { $0.status != "OK" }.allSatisfy { $0.seconds < 0.9 }, "\(answers)")
                 #expect(try await fleet.calls().values.reduce(0, +) == 10)
-                #expect(try await ekiden.metrics().sum("ekiden_circuit_open_total") == 5)
+                #expect(try await ekiden.metrics().sum("ekiden_circuit_open_total", #"limit="requests""#) == 5)
                 #expect(try await CallList.make(ekiden, 10, ["--together"]).statuses == ["OK": 10])
+            }
+        }
+
+        @Test("A cluster that would queue refuses calls at the limit that it has found, and shows it")
+        func adaptive() async throws {
+            try await withTask(cluster: "circuit_breakers: {adaptive: {minimum: 4, maximum: 8}}") { fleet, ekiden in
+                let answers = try await CallList.make(ekiden, 30, ["--together", "--delay-ms", "1000"])
+                let served = answers.statuses["OK"] ?? 0
+                #expect((1...8).contains(served), "\(answers.statuses)")
+                #expect(answers.statuses["UNAVAILABLE"] == 30 - served, "\(answers.statuses)")
+                let metrics = try await ekiden.metrics()
+                #expect(metrics.sum("ekiden_circuit_open_total", #"limit="adaptive""#) == Double(30 - served))
+                #expect((4...8).contains(try #require(metrics.sum("ekiden_upstream_adaptive_limit"))))
+                #expect(try await CallList.make(ekiden, 4).statuses == ["OK": 4])
             }
         }
 

@@ -85,6 +85,28 @@ extension EndToEnd {
             }
         }
 
+        @Test("With too few usable tasks for its panic threshold a cluster uses all of them, and says so")
+        func panic() async throws {
+            let ill = Self.addresses[0]
+            try await Processes.scope { processes in
+                let (fleet, ekiden, load) = try await start(
+                    "panic_threshold: 0.7, outlier_detection: {interval: 200ms}, "
+                        + "health_check: {grpc: \"\", interval: 300ms, timeout: 300ms}", processes)
+                try await fleet.serve(ill, false)
+                try await ekiden.log("cluster tasks panics: only 2 of 3 endpoints are usable, so that all")
+                try await load.take()
+                let during = try await load.take(for: .seconds(1))
+                #expect(during.isEven(over: Self.addresses), "\(during.story())")
+                #expect(try await ekiden.state(of: ill) == "unhealthy")
+
+                try await fleet.serve(ill, true)
+                try await ekiden.log("cluster tasks panics no longer: 3 of 3 endpoints are usable")
+                let log = try await load.stop()
+                #expect(log.failures.isEmpty, "\(log.story())")
+                try await ekiden.checkSettled()
+            }
+        }
+
         /// Tasks, the proxy and a load that all of them answer.
         private func start(
             _ cluster: String, _ processes: Processes

@@ -102,6 +102,7 @@ struct BalancerFitnessTests {
             // The first of those out cannot be reached.
             fixture.unreachable(0)
             for index in 1..<max(out, 1) { fixture.set(.unhealthy, index) }
+            #expect(fixture.cluster.isInPanic == isPanic)
             let shares = fixture.shares(5_000)
             let takers = (0..<5).map { $0 != 0 && ($0 >= out || isPanic) }
             let share = 5_000 / Double(takers.count { $0 })
@@ -147,18 +148,20 @@ struct BalancerFitnessTests {
         let none = TriedEndpoints()
         #expect(
             why(none)
-                == Failure(.circuitOpen, "all 3 endpoints of cluster users are at their limit of 10 streams"))
+                == Failure.circuitOpen(
+                    .requestsPerEndpoint, "all 3 endpoints of cluster users are at their limit of 10 streams"))
         #expect(
             why(none, ["version": "1"])
-                == Failure(
-                    .circuitOpen, "the only endpoint of cluster users with version=1 is at its limit of 10 streams"))
+                == Failure.circuitOpen(
+                    .requestsPerEndpoint,
+                    "the only endpoint of cluster users with version=1 is at its limit of 10 streams"))
         #expect(
             why(fixture.tried(0, 1, 2))
                 == Failure(.noEndpoint, "all 3 endpoints of cluster users have been tried"))
         #expect(
             why(fixture.tried(1))
-                == Failure(
-                    .circuitOpen,
+                == Failure.circuitOpen(
+                    .requestsPerEndpoint,
                     "all 3 endpoints of cluster users are tried (1) or at their limit of 10 streams (2)"))
         #expect(
             why(none, ["version": "2", "leader": "true"])

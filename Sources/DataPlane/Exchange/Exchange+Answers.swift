@@ -11,7 +11,6 @@ extension Exchange {
         guard outcome == nil else { return }
         var failure = failure
         if failure.kind == .circuitOpen {
-            pool?.count(.pendingOverflow)
             // Whatever limit it was: callers that come back at once make it worse.
             failure = failure.comingBack(after: Pushback.soon(&worker.random))
         }
@@ -92,6 +91,7 @@ extension Exchange {
             if status < 500 { noteGoodEnd(pool) }
         case .local(let failure):
             pool.counters.add(ClusterMetric.cell(localReply: failure.kind))
+            if let limit = failure.limit { pool.counters.add(ClusterMetric.cell(refusedAt: limit)) }
             pool.counters.add(
                 isGRPC
                     ? ClusterMetric.cell(grpcStatus: failure.grpcStatus.rawValue)

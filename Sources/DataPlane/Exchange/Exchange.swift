@@ -322,7 +322,7 @@ final class Exchange {
         fail(
             Failure(
                 .deadlineExceeded,
-                "nothing moved on the stream for \(patience) (cluster \(pool?.cluster.name ?? "-"))"))
+                "nothing moved on the stream for \(patience.configurationText) (cluster \(pool?.cluster.name ?? "-"))"))
     }
 
     // MARK: Accounts

@@ -14,14 +14,14 @@ extension ClusterPool {
 
     private func countedRefusal(of exchange: Exchange, now: Int64) -> Failure? {
         guard let place = CircuitBreaker.admitRequest(to: cluster) else {
-            count(.requestsOverLimit)
             return CircuitBreaker.refusal(of: cluster, random: &worker.random)
         }
-        if let isAdmitted = adaptive?.admits(inFlight: exchangesInFlight, now: now), !isAdmitted {
-            CircuitBreaker.requestEnded(place, of: cluster.state)
-            count(.requestsOverLimit)
-            return CircuitBreaker.adaptiveRefusal(
-                of: cluster, limit: adaptive?.limit ?? 0, random: &worker.random)
+        if let isAdmitted = adaptive?.admits(inFlight: exchangesInFlight, now: now) {
+            showLimit()
+            if !isAdmitted {
+                CircuitBreaker.requestEnded(place, of: cluster.state)
+                return CircuitBreaker.adaptiveRefusal(of: cluster, limit: shownLimit, random: &worker.random)
+            }
         }
         exchange.place = place
         exchangesInFlight += 1
@@ -37,6 +37,14 @@ extension ClusterPool {
         cluster.settings.breakers.adaptive.map {
             AdaptiveLimit($0, workers: worker.workerCount, now: worker.turn.now)
         }
+    }
+
+    /// Writes the limit into its metric.
+    func showLimit() {
+        let limit = adaptive?.limit ?? 0
+        if limit == shownLimit { return }
+        count(.adaptiveLimit, limit - shownLimit)
+        shownLimit = limit
     }
 
     // MARK: Retries

@@ -45,7 +45,21 @@ extension ClusterPool {
 
     private func sweep() {
         for ejection in OutlierDetector.sweep(cluster, now: worker.turn.now) { report(ejection) }
+        reportPanic()
         if let sweepTimer { armSweep(sweepTimer) }
+    }
+
+    /// Says that a panic began or ended: by the worker that sees it first.
+    private func reportPanic() {
+        let isPanic = cluster.isInPanic
+        guard cluster.state.isPanicKnown.exchange(isPanic, ordering: .relaxed) != isPanic else { return }
+        let usable = "\(cluster.endpoints.count(where: \.isUsable)) of \(cluster.endpoints.count) endpoints"
+        if isPanic {
+            worker.logger.warning(
+                "cluster \(cluster.name) panics: only \(usable) are usable, so that all of them take streams")
+        } else {
+            worker.logger.info("cluster \(cluster.name) panics no longer: \(usable) are usable")
+        }
     }
 
     private func report(_ ejection: Ejection) {
@@ -57,6 +71,7 @@ extension ClusterPool {
         case .trial: count(.ejectionsTrial)
         }
         let subject = "endpoint \(ejection.endpoint.name) of cluster \(cluster.name)"
-        worker.logger.warning("\(subject) is ejected for \(ejection.lasts): \(ejection.reason.rawValue)")
+        let length = ejection.lasts.configurationText
+        worker.logger.warning("\(subject) is ejected for \(length): \(ejection.reason.rawValue)")
     }
 }

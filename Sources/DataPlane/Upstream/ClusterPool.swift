@@ -17,6 +17,8 @@ final class ClusterPool {
     var budget: RetryBudget
     /// Follows the cluster's latency, where the cluster asks for it.
     var adaptive: AdaptiveLimit?
+    /// The limit that the metric shows.
+    var shownLimit = 0
     /// Exchanges of this worker in flight; counted only where ``adaptive`` asks.
     var exchangesInFlight = 0
     var sweepTimer: WheelTimer?
@@ -29,6 +31,7 @@ final class ClusterPool {
         adaptive = makeAdaptiveLimit()
         endpoints = cluster.endpoints.map { EndpointPool(endpoint: $0, cluster: self, worker: worker) }
         armSweep()
+        showLimit()
     }
 
     @inline(__always)
@@ -45,7 +48,10 @@ final class ClusterPool {
         }
         let hasNewLimit = cluster.settings.breakers.adaptive != self.cluster.settings.breakers.adaptive
         self.cluster = cluster
-        if hasNewLimit { adaptive = makeAdaptiveLimit() }
+        if hasNewLimit {
+            adaptive = makeAdaptiveLimit()
+            showLimit()
+        }
         armSweep()
         let before = endpoints
         var old: [ObjectIdentifier: EndpointPool] = [:]
@@ -65,6 +71,8 @@ final class ClusterPool {
     func retire() {
         if let noEndpointTimer { worker.timers.cancel(noEndpointTimer) }
         if let sweepTimer { worker.timers.cancel(sweepTimer) }
+        adaptive = nil
+        showLimit()
         for pool in endpoints { pool.retire() }
         endpoints = []
         while let attempt = waiting.pop() { attempt.unsent(noEndpoint, endpoint: nil) }
@@ -131,8 +139,8 @@ final class ClusterPool {
 
     /// Why a stream found no place in a queue.
     var queueIsFull: Failure {
-        Failure(
-            .circuitOpen, "cluster \(cluster.name) is at its max_pending: \(pendingCount) streams wait already")
+        .circuitOpen(
+            .pending, "cluster \(cluster.name) is at its max_pending: \(pendingCount) streams wait already")
     }
 
     func notePending(_ change: Int) {

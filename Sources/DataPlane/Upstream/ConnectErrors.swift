@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import Policy
 
 #if canImport(Glibc)
 import Glibc
@@ -9,12 +10,12 @@ import Musl
 
 /// What a failed `connect` means to somebody who runs tasks.
 enum ConnectErrors {
-    /// What NIO's error of a connect comes to: `connection refused`, `no answer within 1.0 s`.
+    /// What NIO's error of a connect comes to: `connection refused`, `no answer within 1s`.
     static func text(_ error: any Error) -> String {
         if let error = error as? IOError {
             text(error.errnoCode)
         } else if let error = error as? ChannelError, case .connectTimeout(let time) = error {
-            "no answer within \(Double(time.nanoseconds) / 1e9) s"
+            "no answer within \(Duration.nanoseconds(time.nanoseconds).configurationText)"
         } else if let error = error as? NIOConnectionError, let first = error.connectionErrors.first {
             text(first.error)
         } else {

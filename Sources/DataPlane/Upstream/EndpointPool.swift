@@ -79,7 +79,7 @@ final class EndpointPool {
 
     /// The cluster has as many connections as it may: what cannot wait for one of this endpoint goes elsewhere.
     private func noConnectionLeft() {
-        cluster.count(.connectionsOverLimit)
+        cluster.count(.connectionsDenied)
         if connections.contains(where: \.isUsable) { return }
         if endpoint.isUsable { cluster.giveUpIdle() }
         let failure = CircuitBreaker.connectionRefusal(of: cluster.cluster, random: &worker.random)
@@ -235,10 +235,11 @@ final class EndpointPool {
     }
 
     private var patienceEnded: Failure {
-        let place = "\(endpoint.name) of cluster \(cluster.cluster.name) within \(settings.pendingTimeout)"
+        let patience = settings.pendingTimeout.configurationText
+        let place = "\(endpoint.name) of cluster \(cluster.cluster.name) within \(patience)"
         // While no connection is made the task is what is missing, and not a slot.
         return connections.contains { $0.isUsable && !$0.isConnecting }
-            ? Failure(.circuitOpen, "no stream slot at \(place)")
+            ? .circuitOpen(.pending, "no stream slot at \(place)")
             : Failure(.connectFailure, "no connection to \(place)")
     }
 }

@@ -54,15 +54,14 @@ extension UpstreamConnection {
         case .noSettings:
             return Failure(.connectFailure, "accepted the connection but sent no SETTINGS")
         case .notVerified:
+            let patience = settings.settingsTimeout.configurationText
             return Failure(
-                .connectFailure,
-                "did not say within \(settings.settingsTimeout) whether it serves \(verification?.subject ?? "-")")
+                .connectFailure, "did not say within \(patience) whether it serves \(verification?.subject ?? "-")")
         case .pingUnanswered:
-            return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout)")
+            return Failure(.connectionLost, "did not answer a PING for \(settings.keepaliveTimeout.configurationText)")
         case .unacknowledged:
-            return Failure(
-                .connectionLost,
-                "is gone: it has not acknowledged what it was sent for \(settings.darkTimeout)")
+            let silence = settings.darkTimeout.configurationText
+            return Failure(.connectionLost, "is gone: it has not acknowledged what it was sent for \(silence)")
         }
     }
 

@@ -70,15 +70,15 @@ extension CircuitBreaker {
     /// - Parameter random: spreads the time at which callers come back.
     package static func refusal(of cluster: Cluster, random: inout SplitMix64) -> Failure {
         let limit = cluster.settings.breakers.maxRequests ?? 0
-        return Failure(
-            .circuitOpen, "cluster \(cluster.name) is at its max_requests (\(limit))", pushback: Pushback.soon(&random))
+        return .circuitOpen(
+            .requests, "cluster \(cluster.name) is at its max_requests (\(limit))", pushback: Pushback.soon(&random))
     }
 
     /// What an exchange is answered for which no connection may be opened.
     package static func connectionRefusal(of cluster: Cluster, random: inout SplitMix64) -> Failure {
         let limit = cluster.settings.breakers.maxConnections ?? 0
-        return Failure(
-            .circuitOpen, "cluster \(cluster.name) is at its max_connections (\(limit))",
+        return .circuitOpen(
+            .connections, "cluster \(cluster.name) is at its max_connections (\(limit))",
             pushback: Pushback.soon(&random))
     }
 
@@ -87,8 +87,8 @@ extension CircuitBreaker {
     package static func adaptiveRefusal(
         of cluster: Cluster, limit: Int, random: inout SplitMix64
     ) -> Failure {
-        Failure(
-            .circuitOpen,
+        .circuitOpen(
+            .adaptive,
             "cluster \(cluster.name) would queue: its latency allows no more exchanges now (adaptive limit, \(limit))",
             pushback: Pushback.soon(&random))
     }

@@ -120,17 +120,7 @@ struct EndpointSearch {
     private mutating func panics() -> Bool {
         guard rules.panicThreshold > 0 else { return false }
         if let isPanic { return isPanic }
-        var usable = 0
-        var total = 0
-        func count(_ group: EndpointGroup) {
-            for member in group.members where filter.isEmpty || cluster.traits[Int(member)].matches(filter) {
-                total += 1
-                if cluster.endpoints[Int(member)].isUsable { usable += 1 }
-            }
-        }
-        count(set.tiers[tier].near)
-        if let far = set.tiers[tier].far { count(far) }
-        let answer = Double(usable) < rules.panicThreshold * Double(total)
+        let answer = cluster.panics(set.tiers[tier], filter: filter)
         isPanic = answer
         return answer
     }

@@ -15,9 +15,10 @@ extension Balancer {
         let (are, have, their) = members.count == 1 ? ("is", "has", "its") : ("are", "have", "their")
         let limit = "\(their) limit of \(cluster.rules.endpointLimit) streams"
         if triedCount == members.count { return Failure(.noEndpoint, "\(all) \(have) been tried") }
-        if fullCount == members.count { return Failure(.circuitOpen, "\(all) \(are) at \(limit)") }
+        if fullCount == members.count { return .circuitOpen(.requestsPerEndpoint, "\(all) \(are) at \(limit)") }
         if triedCount + fullCount == members.count {
-            return Failure(.circuitOpen, "\(all) \(are) tried (\(triedCount)) or at \(limit) (\(fullCount))")
+            let full = "tried (\(triedCount)) or at \(limit) (\(fullCount))"
+            return .circuitOpen(.requestsPerEndpoint, "\(all) \(are) \(full)")
         }
         // One that had no place when the pick looked has one now.
         return Failure(.noEndpoint, "no endpoint \(whose) was left to try")

@@ -8,17 +8,31 @@ package struct Failure: Sendable, Equatable {
     package let pushback: Duration?
     /// What a fault put in on purpose is to look like; otherwise the kind says it.
     package let fault: FaultPolicy.Abort?
+    /// Which limit was reached, where the circuit is open.
+    package let limit: CircuitLimit?
 
     package init(_ kind: Kind, _ message: String, pushback: Duration? = nil, fault: FaultPolicy.Abort? = nil) {
+        self.init(kind, message, pushback, fault, nil)
+    }
+
+    private init(
+        _ kind: Kind, _ message: String, _ pushback: Duration?, _ fault: FaultPolicy.Abort?, _ limit: CircuitLimit?
+    ) {
         self.kind = kind
         self.message = message
         self.pushback = pushback
         self.fault = fault
+        self.limit = limit
+    }
+
+    /// That a limit of the cluster was reached.
+    package static func circuitOpen(_ limit: CircuitLimit, _ message: String, pushback: Duration? = nil) -> Failure {
+        Failure(.circuitOpen, message, pushback, nil, limit)
     }
 
     /// The same, and when to come back where that was not said.
     package func comingBack(after pushback: @autoclosure () -> Duration) -> Failure {
-        Failure(kind, message, pushback: self.pushback ?? pushback(), fault: fault)
+        Failure(kind, message, self.pushback ?? pushback(), fault, limit)
     }
 
     package var grpcStatus: GRPCStatus { fault?.grpcStatus ?? kind.grpcStatus }

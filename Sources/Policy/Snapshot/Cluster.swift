@@ -66,6 +66,26 @@ package final class Cluster: Sendable {
             && everyone.tiers.allSatisfy { !$0.near.isWeighted && $0.far == nil }
     }
 
+    /// Whether so few of the preferred endpoints are usable that ejections and checks are not believed, and all of them
+    /// take streams.
+    package var isInPanic: Bool { tiers.first.map { panics($0) } ?? false }
+
+    /// - Parameter filter: attributes that an endpoint must have to count.
+    func panics(_ tier: EndpointTier, filter: [String: String] = [:]) -> Bool {
+        guard rules.panicThreshold > 0 else { return false }
+        var usable = 0
+        var total = 0
+        func count(_ group: EndpointGroup) {
+            for member in group.members where filter.isEmpty || traits[Int(member)].matches(filter) {
+                total += 1
+                if endpoints[Int(member)].isUsable { usable += 1 }
+            }
+        }
+        count(tier.near)
+        if let far = tier.far { count(far) }
+        return Double(usable) < rules.panicThreshold * Double(total)
+    }
+
     /// The endpoints with these attributes; nil where no route was known to name them.
     func set(of subset: [String: String]) -> EndpointSet? {
         subsets.first { $0.attributes == subset }?.set
@@ -101,6 +121,8 @@ package final class ClusterState: Sendable {
     package let openConnections = Atomic<Int>(0)
     /// Nanoseconds of the monotonic clock when the endpoints are compared next; whoever moves it does it.
     package let nextSweep = Atomic<Int64>(0)
+    /// Whether the last sweep found the cluster in a panic: whoever changes it tells people.
+    package let isPanicKnown = Atomic<Bool>(false)
     /// Held while somebody ejects endpoints, so that the maximum holds for all workers together. Nobody waits for it.
     package let ejectionGate = Atomic<Bool>(false)
     /// Asks discovery to look again now (nobody is left to send to). Cheap, callable from any thread, may be called

@@ -119,6 +119,10 @@ struct RelayBench: Sendable {
         registry.clusterTotals().first?.cells[ClusterMetric.cell(localReply: kind)] ?? 0
     }
 
+    func count(refusedAt limit: CircuitLimit) -> Int {
+        registry.clusterTotals().first?.cells[ClusterMetric.cell(refusedAt: limit)] ?? 0
+    }
+
     /// Every slot that was leased is returned, and every byte given back.
     func expectQuiet(_ endpoints: [Endpoint]) async throws {
         func left() -> [String: Int] {

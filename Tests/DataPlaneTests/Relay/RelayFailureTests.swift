@@ -369,7 +369,7 @@ struct RelayFailureTests {
             var reasons: [String?] = []
             for call in waiting { reasons.append(try await call.answer().reason) }
             #expect(reasons == ["circuit_open", "circuit_open", "circuit_open", "circuit_open"])
-            #expect(bench.count(.pendingOverflow) == 4)
+            #expect(bench.count(refusedAt: .pending) == 4)
             #expect(task.endpoint.failuresTotal.load(ordering: .relaxed) == 0)
             // A slot that comes free is taken by the first that waits.
             let last = try await caller.open(finish: true)

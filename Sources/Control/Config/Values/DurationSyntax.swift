@@ -1,3 +1,5 @@
+import Policy
+
 extension Duration {
     /// Parses `250ms`, `5s`, `1m30s`, `1h`: whole numbers with `us`, `ms`, `s`, `m` or `h`, larger units first. `0`
     /// needs no unit.
@@ -34,33 +36,6 @@ extension Duration {
         } while !rest.isEmpty
         self = .microseconds(microseconds)
     }
-
-    /// The form that ``init(parsing:)`` reads, in the largest units that fit: `1m30s`. Below a microsecond is cut off.
-    package var configurationText: String {
-        let (seconds, attoseconds) = components
-        var rest = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
-        if rest == 0 { return "0s" }
-        var text = ""
-        for unit in DurationUnit.all where rest >= unit.microseconds {
-            text += "\(rest / unit.microseconds)\(unit.name)"
-            rest %= unit.microseconds
-        }
-        return text
-    }
-}
-
-private struct DurationUnit {
-    let name: String
-    let microseconds: Int64
-
-    /// From the largest, which is the order in which they may follow each other.
-    static let all = [
-        DurationUnit(name: "h", microseconds: 3_600_000_000),
-        DurationUnit(name: "m", microseconds: 60_000_000),
-        DurationUnit(name: "s", microseconds: 1_000_000),
-        DurationUnit(name: "ms", microseconds: 1_000),
-        DurationUnit(name: "us", microseconds: 1),
-    ]
 }
 
 private func isDigit(_ byte: UInt8) -> Bool {
