@@ -177,6 +177,38 @@ struct OutlierEjectionTests {
         #expect(cluster.ejected == [1])
     }
 
+    @Test("settings that change are followed by ejections that are under way")
+    func adapts() {
+        let state = ClusterState(id: 1)
+        let cluster = OutlierCluster(3, state: state) { $0.ejectionBase = .seconds(60) }
+        let endpoints = cluster.cluster.endpoints
+        func adapted(at now: Int64, _ change: (inout OutlierSettings) -> Void) -> OutlierCluster {
+            let changed = OutlierCluster(3, state: state, endpoints: endpoints, change)
+            OutlierDetector.adapt(changed.cluster, now: now)
+            return changed
+        }
+        cluster.fail(0)
+        #expect(adapted(at: 2 * Self.second) { $0.ejectionMax = .seconds(300) }.ejectedUntil(0) == 61 * Self.second)
+        #expect(adapted(at: 2 * Self.second) { $0.ejectionMax = .seconds(5) }.ejectedUntil(0) == 7 * Self.second)
+        // A trial that is under way has its outcome.
+        #expect(cluster.claimTrial(0, at: 7 * Self.second))
+        #expect(adapted(at: 8 * Self.second) { $0.ejectionMax = .seconds(1) }.ejected == [0])
+        #expect(adapted(at: 9 * Self.second) { $0.maxEjectedShare = 0 }.ejected == [])
+        cluster.fail(0, at: 10 * Self.second)
+        #expect(adapted(at: 11 * Self.second) { $0.isEnabled = false }.ejected == [])
+    }
+
+    @Test("an endpoint is silent when it has answered nobody for so long, since it was first missed")
+    func silence() {
+        let record = OutlierRecord()
+        func isSilent(_ second: Int64) -> Bool { record.isSilent(for: Self.second, now: second * Self.second) }
+        let never = [isSilent(5), isSilent(6)]
+        #expect(never == [false, true])
+        record.noteAnswer(now: 10 * Self.second)
+        let later = [isSilent(10), isSilent(11)]
+        #expect(later == [false, true])
+    }
+
     @Test("while another worker ejects nobody else does, and nothing is lost")
     func gate() {
         let cluster = OutlierCluster(4)

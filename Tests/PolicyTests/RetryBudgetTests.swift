@@ -101,8 +101,8 @@ struct RetryDecisionTests {
         #expect(decide(.grpc(14), policy, attempts: 3) == .exhausted)
         #expect(decide(.grpc(14), policy, pushback: .never) == .stopped)
         #expect(decide(.grpc(14), policy, pushback: .after(7)) == .retry(after: 7))
-        #expect(decide(.grpc(14), policy, pushback: .after(7), timeLeft: 7) == .exhausted)
-        #expect(decide(.grpc(14), policy, pushback: .after(RetryPushback.longest + 1)) == .exhausted)
+        #expect(decide(.grpc(14), policy, pushback: .after(7), timeLeft: 7) == .stopped)
+        #expect(decide(.grpc(14), policy, pushback: .after(RetryPushback.longest + 1)) == .stopped)
         #expect(decide(.grpc(99), policy) == .final)
     }
 
@@ -111,14 +111,24 @@ struct RetryDecisionTests {
         var route = RouteSettings()
         #expect(!RoutePlan(route).readsStatuses)
         route.retry.httpStatuses = [503]
-        #expect(RoutePlan(route).readsStatuses && !RoutePlan(route).awaitsTrailers)
+        #expect(RoutePlan(route).readsStatuses && !RoutePlan(route).awaitsTrailers(isHedged: false))
         route.retry.grpcStatuses = [.unavailable]
-        #expect(RoutePlan(route).awaitsTrailers)
+        #expect(RoutePlan(route).awaitsTrailers(isHedged: false))
         route = RouteSettings()
         route.hedging = HedgingPolicy()
-        #expect(RoutePlan(route).awaitsTrailers)
+        #expect(RoutePlan(route).awaitsTrailers(isHedged: true) && !RoutePlan(route).awaitsTrailers(isHedged: false))
         route.hedging?.nonFatalStatuses = []
-        #expect(RoutePlan(route).readsStatuses && !RoutePlan(route).awaitsTrailers)
+        #expect(RoutePlan(route).readsStatuses && !RoutePlan(route).awaitsTrailers(isHedged: true))
+    }
+
+    @Test("a route that names the calls which may run twice hedges no others")
+    func hedges() {
+        var route = RouteSettings()
+        #expect(!RoutePlan(route).hedges(isIdempotent: true))
+        route.hedging = HedgingPolicy()
+        #expect(RoutePlan(route).hedges(isIdempotent: false))
+        route.idempotent = .methods(["Get"])
+        #expect(RoutePlan(route).hedges(isIdempotent: true) && !RoutePlan(route).hedges(isIdempotent: false))
     }
 
     @Test("the pause is anything up to its ceiling, which doubles up to a limit")

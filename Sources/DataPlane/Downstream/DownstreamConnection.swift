@@ -182,7 +182,7 @@ final class DownstreamConnection {
     func endNow(_ failure: Failure = Failure(.draining, "the proxy is shutting down")) {
         guard let session, !isClosed else { return }
         session.forEachStream { stream in
-            withExchange(stream) { $0.fail(failure) }
+            withExchange(stream) { $0.failNow(failure) }
         }
         session.goAway(.noError)
         held?.closeAfterFlush()

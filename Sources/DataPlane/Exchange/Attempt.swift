@@ -196,6 +196,7 @@ final class Attempt {
     func receiveHead(_ headers: HeaderBlock, endStream: Bool, now: Int64) {
         guard state == .running else { return worker.blocks.give(headers) }
         latency = now - startedAt
+        endpoint?.outlier.noteAnswer(now: now)
         withExchange { exchange in
             exchange.noteMovement(now: now)
             exchange.receiveHead(headers, endStream: endStream, from: self)
@@ -268,6 +269,12 @@ final class Attempt {
         pool.judge(result, latency: latency ?? waited, of: endpoint, isTrial: isTrial)
     }
 
+    /// Tells that its time was over before the task answered: the task's fault where the caller had said all it had to
+    /// say.
+    func timeOut(in pool: ClusterPool?) {
+        conclude(withExchange { $0.requestBody.isFinished } ? .timedOut : .abandoned, in: pool)
+    }
+
     /// Nothing more is to be learned of it, and its place among the retries is free.
     private func settle() {
         let pool = exchange.pool
@@ -281,6 +288,11 @@ final class Attempt {
         guard let endpoint, let pool = exchange.pool else { return }
         isTrial = false
         pool.judge(.grpc(GRPCStatus.ok.rawValue), latency: nil, of: endpoint, isTrial: true)
+    }
+
+    /// Whether its task has answered nobody for this many nanoseconds.
+    func isOfSilentTask(for patience: Int64, now: Int64) -> Bool {
+        endpoint?.outlier.isSilent(for: patience, now: now) ?? false
     }
 
     /// Nanoseconds that it has been running.

@@ -18,7 +18,7 @@ extension Exchange {
             reply(failure)
             return false
         case .reset(let code):
-            finish(.reset)
+            finish(.reset(code))
             resetDownstream(code)
             return false
         }
@@ -76,10 +76,10 @@ extension Exchange {
         _ request: HeaderBlock, _ path: UnsafeBufferPointer<UInt8>, _ pool: ClusterPool, _ now: Int64
     ) -> Bool {
         isIdempotent = plan.isIdempotent(path.span)
+        isHedged = plan.hedges(isIdempotent: isIdempotent)
         if let patience = plan.settings.idleTimeout { armIdleTimer(patience, now: now) }
         guard let fault = plan.settings.fault else { return true }
         let decision = fault.decide(isMatched: request.matches(fault), random: &worker.random)
-        if decision.abort != nil { pool.count(.faultsAborted) }
         if let delay = decision.delay {
             pool.count(.faultsDelayed)
             pendingAbort = decision.abort
@@ -93,16 +93,25 @@ extension Exchange {
 
     /// Answers as the route's fault says.
     func abort(_ fault: FaultPolicy.Abort) {
+        pool?.count(.faultsAborted)
         let route = "cluster \(pool?.cluster.name ?? "-")"
         fail(Failure(.faultInjected, "a fault put in on purpose by the route (\(route))", fault: fault))
     }
 
     /// What was taken of the cluster's limits goes back.
     func giveBackPlaces(_ pool: ClusterPool) {
+        giveBackQueuePlace(pool)
         if let place { pool.exchangeEnded(place) }
         if let retryPlace { pool.retryEnded(retryPlace) }
         place = nil
         retryPlace = nil
+    }
+
+    /// The exchange is no part of the cluster's queue any more: it is answered, or over.
+    func giveBackQueuePlace(_ pool: ClusterPool) {
+        guard let queuePlace else { return }
+        self.queuePlace = nil
+        pool.queue.remove(queuePlace)
     }
 
     // MARK: Deadlines
@@ -138,26 +147,31 @@ extension Exchange {
     }
 
     private func deadlinePassed() {
-        guard outcome == nil, caller != nil else { return }
+        guard caller != nil else { return }
         let now = worker.turn.now
-        // A caller in a hurry says nothing about the task, nor does the end of an attempt that came late.
+        // A caller in a hurry says nothing about a task that answers others, nor does the end of an attempt that came
+        // late.
         let patience = deadlineIsOurs ? min(Self.fairWait, timeout / 2) : Self.fairWait
         for attempt in liveAttempts where attempt.state == .running && !attempt.hasAnswered {
-            if attempt.age(now: now) >= patience { attempt.conclude(.timedOut, in: pool) }
+            if attempt.age(now: now) >= patience || attempt.isOfSilentTask(for: Self.fairWait, now: now) {
+                attempt.timeOut(in: pool)
+            }
         }
         let attempt = winner ?? liveAttempts.last
         let place =
             switch attempt?.endpoint {
+            case _ where outcome != nil: "the caller read the response"
             case let endpoint? where state == .responding: "reading the response of \(endpoint.name)"
+            case let endpoint? where attempt?.state == .waiting: "waiting for a connection to \(endpoint.name)"
             case let endpoint?: "waiting for the response of \(endpoint.name)"
             case nil where plan.settings.fault?.delay != nil:
                 "held back by the route's fault, or waiting for an endpoint"
             case nil: "waiting for an endpoint"
             }
-        fail(
+        failNow(
             Failure(
                 .deadlineExceeded,
-                "deadline of \(Double(timeout / 1_000_000) / 1_000) s passed while \(place) "
+                "deadline of \(Double(timeout / 1_000) / 1_000_000) s passed while \(place) "
                     + "(cluster \(pool?.cluster.name ?? "-"))"))
     }
 

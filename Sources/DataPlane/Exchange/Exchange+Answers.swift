@@ -41,30 +41,51 @@ extension Exchange {
         }
     }
 
-    /// A gRPC caller gets trailers that say what happened, behind the bytes that are here unless their time is over;
-    /// others a reset, since a clean end would be a lie.
+    /// Ends the exchange however far its response has come: the time is over.
+    func failNow(_ failure: Failure) {
+        switch outcome {
+        case nil:
+            fail(failure)
+        case .grpc, .http:
+            // Complete, and the caller does not take it. What has no bytes left is about to close.
+            guard caller != nil, responseBody.pending > 0 else { return }
+            outcome = .local(failure)
+            cancelTimers()
+            endResponse(failure)
+        case .local, .cancelled, .reset:
+            break
+        }
+    }
+
     private func failMidResponse(_ failure: Failure) {
         guard caller != nil else { return }
         finish(.local(failure))
+        endResponse(failure)
+    }
+
+    /// A gRPC caller gets trailers that say what happened, behind the bytes that are here unless their time is over;
+    /// others a reset, since a clean end would be a lie.
+    private func endResponse(_ failure: Failure) {
         guard isGRPC else {
             resetDownstream(failure.kind == .deadlineExceeded ? .cancel : .internalError)
             return
         }
         let trailers = worker.blocks.take()
         LocalReply.writeTrailers(failure, to: trailers)
-        guard failure.kind == .deadlineExceeded else {
+        guard failure.kind == .deadlineExceeded || failure.kind == .draining else {
             responseBody.finish(trailers: trailers)
             withCaller { $0.resumeBody($1) }
             return
         }
-        // What a slow caller has not taken by now must not keep the status from it.
+        // The time is over: what a slow caller has not taken by now must not keep the status from it.
         noteBuffered(-responseBody.dropPending())
-        responseBody.finish(trailers: trailers)
+        responseBody.finish()
+        lastWord = trailers
         withCaller { $0.endResponse(trailers, on: $1) }
     }
 
     func passOnReset(_ code: ErrorCode) {
-        finish(.reset)
+        finish(.reset(code))
         resetDownstream(code)
         abandonAttempts()
     }
@@ -79,9 +100,20 @@ extension Exchange {
             return
         }
         self.outcome = outcome
-        cancelTimers()
-        guard let pool else { return }
-        giveBackPlaces(pool)
+        if let pool { giveBackPlaces(pool) }
+        switch outcome {
+        // Until the caller has all of it, its time may still be over.
+        case .grpc, .http:
+            if let paceTimer { worker.timers.cancel(paceTimer) }
+        case .local, .cancelled, .reset:
+            cancelTimers()
+        }
+        if caller == nil { countOutcome() }
+    }
+
+    /// Counts how it ended; once, when the caller's stream is gone.
+    func countOutcome() {
+        guard let pool, let outcome else { return }
         switch outcome {
         case .grpc(let code):
             pool.counters.add(ClusterMetric.cell(grpcStatus: code))
@@ -98,13 +130,22 @@ extension Exchange {
                     : ClusterMetric.cell(httpStatus: failure.httpStatus))
         case .cancelled:
             pool.count(.cancelledByCaller)
-            if isGRPC { pool.counters.add(ClusterMetric.cell(grpcStatus: GRPCStatus.cancelled.rawValue)) }
-        case .reset:
-            if isGRPC { pool.counters.add(ClusterMetric.cell(grpcStatus: GRPCStatus.unavailable.rawValue)) }
+            pool.counters.add(
+                isGRPC
+                    ? ClusterMetric.cell(grpcStatus: GRPCStatus.cancelled.rawValue)
+                    : ClusterMetric.cell(httpStatus: Self.statusOfCancelled))
+        case .reset(let code):
+            pool.counters.add(
+                isGRPC
+                    ? ClusterMetric.cell(grpcStatus: code.grpcStatus.rawValue)
+                    : ClusterMetric.cell(httpStatus: Failure.Kind.connectionLost.httpStatus))
         }
     }
 
+    /// What a caller that left counts as, in the number that nginx gave it.
+    private static var statusOfCancelled: Int { 499 }
+
     private func noteGoodEnd(_ pool: ClusterPool) {
-        if extraAttempts > 0, plan.settings.hedging == nil { pool.count(.retriesSucceeded) }
+        if extraAttempts > 0, !isHedged { pool.count(.retriesSucceeded) }
     }
 }

@@ -73,7 +73,7 @@ extension Exchange {
             return
         }
         if let probe = pick.probe { pool.probe(probe) }
-        if !isPlain, let hedging = plan.settings.hedging { armHedge(hedging, now: now) }
+        if isHedged, let hedging = plan.settings.hedging { armHedge(hedging, now: now) }
         pool.submit(attempt, to: pick)
     }
 
@@ -290,7 +290,7 @@ extension Exchange {
     func retries(after result: AttemptResult, of attempt: Attempt?, pushback: RetryPushback?) -> Bool {
         if attempt != nil, result != .refused { mayHaveRun = true }
         guard state == .attempting, winner == nil, outcome == nil, let pool else { return false }
-        if let hedging = plan.settings.hedging {
+        if isHedged, let hedging = plan.settings.hedging {
             return hedges(on: hedging, after: result, of: attempt, pushback: pushback, pool)
         }
         guard requestIsHeld else { return false }
@@ -352,7 +352,7 @@ extension Exchange {
                 "no stream on \(attempt.endpointName) within the attempt's time (\(cluster))")
             return attemptUnsent(attempt, failure, endpoint: attempt.endpoint)
         }
-        attempt.conclude(.timedOut, in: pool)
+        attempt.timeOut(in: pool)
         let failure = Failure(
             .deadlineExceeded, "\(attempt.endpointName) did not answer within the attempt's time (\(cluster))")
         lastFailure = failure
@@ -368,7 +368,7 @@ extension Exchange {
 
     /// Makes an attempt beside those that run, if the request is complete and held.
     private func hedge(_ pool: ClusterPool, now: Int64) {
-        guard winner == nil, let hedging = plan.settings.hedging, !hedgingStopped,
+        guard winner == nil, isHedged, let hedging = plan.settings.hedging, !hedgingStopped,
             extraAttempts + 1 < hedging.maxAttempts, let request, requestIsHeld, requestBody.trailers == nil
         else { return }
         guard requestBody.isFinished else {

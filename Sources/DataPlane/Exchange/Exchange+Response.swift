@@ -35,7 +35,7 @@ extension Exchange {
         if !isPlain, plan.readsStatuses {
             let result = result(of: headers, trailers: endStream ? headers : nil)
             if let result, isRetried(result, headers, attempt) { return worker.blocks.give(headers) }
-            if result == nil, isGRPC, plan.awaitsTrailers, mayBeRetried(attempt) {
+            if result == nil, isGRPC, plan.awaitsTrailers(isHedged: isHedged), mayBeRetried(attempt) {
                 // The status is in trailers to come: until then the response is nobody's yet.
                 attempt.heldHead = headers
                 attempt.armTimer(at: worker.turn.now + Self.holdMax)
@@ -48,7 +48,8 @@ extension Exchange {
     /// Whether a status to come can still lead to another attempt. A caller that has more to say may wait for the head
     /// before it says it.
     private func mayBeRetried(_ attempt: Attempt) -> Bool {
-        let most = plan.settings.hedging?.maxAttempts ?? plan.settings.retry.maxAttempts
+        let hedging = isHedged ? plan.settings.hedging : nil
+        let most = hedging?.maxAttempts ?? plan.settings.retry.maxAttempts
         return requestBody.isFinished
             && (hasHopefulAttempt(besides: attempt) || extraAttempts + 1 < most && requestIsHeld)
     }
@@ -60,11 +61,23 @@ extension Exchange {
     }
 
     private func isRetried(_ result: AttemptResult, _ last: HeaderBlock, _ attempt: Attempt) -> Bool {
-        guard plan.mayRetry(result, isIdempotent: isIdempotent) else { return false }
+        guard let ground = groundForRetry(result) else { return false }
         let isHeld = retries(
-            after: result, of: attempt, pushback: last.value(.grpcRetryPushback).map { RetryPushback($0) })
+            after: ground, of: attempt, pushback: last.value(.grpcRetryPushback).map { RetryPushback($0) })
         if isHeld { attempt.conclude(result, in: pool) }
         return isHeld
+    }
+
+    /// What of a result the policy covers: to a gRPC caller an HTTP status means the gRPC status that its library makes
+    /// of it, too.
+    private func groundForRetry(_ result: AttemptResult) -> AttemptResult? {
+        func mayRetry(_ result: AttemptResult) -> Bool {
+            plan.mayRetry(result, isIdempotent: isIdempotent, isHedged: isHedged)
+        }
+        if mayRetry(result) { return result }
+        guard isGRPC, case .http(let status) = result else { return nil }
+        let meaning = AttemptResult.grpc(GRPCStatus(httpStatus: status).rawValue)
+        return mayRetry(meaning) ? meaning : nil
     }
 
     /// How an attempt came out; nil while that is still to come in trailers.
@@ -92,6 +105,7 @@ extension Exchange {
         }
         if let paceTimer { worker.timers.cancel(paceTimer) }
         giveBackRetry()
+        if queuePlace != nil, let pool { giveBackQueuePlace(pool) }
         commitRequest()
         headers.remove(.hopByHop)
         if endStream { finishWithResponse(attempt, headers: headers, trailers: headers) }
@@ -171,7 +185,7 @@ extension Exchange {
                 pool?.count(.missingGRPCStatus)
                 let status = headers.status ?? 0
                 attempt.conclude(status == 200 ? .grpc(GRPCStatus.unknown.rawValue) : .http(status), in: pool)
-                finish(.grpc(GRPCStatus.unknown.rawValue))
+                finish(.grpc(GRPCStatus(httpStatus: status).rawValue))
             }
         } else {
             let status = headers.status ?? 200

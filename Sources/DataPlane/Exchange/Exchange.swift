@@ -58,6 +58,7 @@ final class Exchange {
     var isIdempotent = false
     /// What was taken of the cluster's limits: for the exchange, and for its next retry or hedge.
     var place: CircuitPlace?
+    var queuePlace: QueuedExchanges.Place?
     var retryPlace: CircuitPlace?
     /// What a fault on purpose answers when its delay is over.
     var pendingAbort: FaultPolicy.Abort?
@@ -84,6 +85,8 @@ final class Exchange {
     var nextIsPaid = false
     /// Whether it replays one of which nothing was written.
     var nextFollowsUnsent = false
+    /// Whether its route hedges it.
+    var isHedged = false
     /// Whether a task asked that no further hedge is made.
     var hedgingStopped = false
     /// Whether a hedge waits for the end of the request.
@@ -107,13 +110,13 @@ final class Exchange {
     var paceTimer: WheelTimer?
     var idleTimer: WheelTimer?
     private var movedAt: Int64 = 0
-    /// Whether bytes were passed on, either way, since the idle timer was last armed.
-    private var hasSent = false
 
     // The response.
     var response: HeaderBlock?
     var interim: [HeaderBlock] = []
     let responseBody = BodyQueue()
+    /// Trailers in place of what the response still held.
+    var lastWord: HeaderBlock?
     var outcome: Outcome?
     /// Response bytes passed on as of the last look of ``stallRounds(max:)``, and looks without progress in a row.
     private var stallMark = 0
@@ -134,7 +137,7 @@ final class Exchange {
         case http(Int)
         case local(Failure)
         case cancelled
-        case reset
+        case reset(ErrorCode)
     }
 
     /// The worker and the request's body again, for what is done with every piece of a body: one lives as long as the
@@ -220,7 +223,7 @@ final class Exchange {
     func downstreamClosed() {
         dropBuffered()
         caller = nil
-        if outcome == nil { finish(.cancelled) }
+        if outcome == nil { finish(.cancelled) } else { countOutcome() }
         abandonAttempts()
         retireIfOver()
     }
@@ -234,7 +237,7 @@ final class Exchange {
     /// Response bytes were written to the caller: the task may send as many again.
     func downstreamSent(_ count: Int) {
         responseBytesSent += count
-        hasSent = true
+        noteSent()
         noteBuffered(-count)
         winner?.withTask { $0.credit($1, count) }
     }
@@ -276,7 +279,7 @@ final class Exchange {
         let new = total - credited
         guard new > 0 else { return }
         credited += new
-        hasSent = true
+        noteSent()
         withCaller { $0.credit($1, new) }
     }
 
@@ -302,6 +305,12 @@ final class Exchange {
         movedAt = now
     }
 
+    /// Notes that bytes were passed on. Only routes with settings of their own know an idle time.
+    @inline(__always)
+    private func noteSent() {
+        if !isPlain { noteMovement(now: worker.turn.now) }
+    }
+
     func armIdleTimer(_ patience: Duration, now: Int64) {
         movedAt = now
         let timer = idleTimer ?? WheelTimer { [unowned self] in idleTimerFired() }
@@ -310,16 +319,12 @@ final class Exchange {
     }
 
     private func idleTimerFired() {
-        guard outcome == nil, let patience = plan.settings.idleTimeout, let idleTimer else { return }
+        guard let patience = plan.settings.idleTimeout, let idleTimer else { return }
         let now = worker.turn.now
-        if hasSent {
-            hasSent = false
-            movedAt = now
-        }
         let due = movedAt + patience.nanoseconds
         if due > now { return worker.timers.arm(idleTimer, at: due) }
-        pool?.count(.idleTimeouts)
-        fail(
+        if outcome == nil { pool?.count(.idleTimeouts) }
+        failNow(
             Failure(
                 .deadlineExceeded,
                 "nothing moved on the stream for \(patience.configurationText) (cluster \(pool?.cluster.name ?? "-"))"))
@@ -379,17 +384,18 @@ final class Exchange {
         if let trailers = responseBody.reset() { worker.blocks.give(trailers) }
         if let request { worker.blocks.give(request) }
         if let response { worker.blocks.give(response) }
+        if let lastWord { worker.blocks.give(lastWord) }
         if !interim.isEmpty {
             for block in interim { worker.blocks.give(block) }
             interim.removeAll()
         }
         request = nil
         response = nil
+        lastWord = nil
         if ownPlan != nil {
             plan = .plain
             ownPlan = nil
         }
-        hasSent = false
         pool = nil
         hashKey = nil
         isIdempotent = false
@@ -405,6 +411,7 @@ final class Exchange {
         nextIsExtra = false
         nextIsPaid = false
         nextFollowsUnsent = false
+        isHedged = false
         hedgingStopped = false
         hedgeNotBefore = 0
         hedgeIsDue = false

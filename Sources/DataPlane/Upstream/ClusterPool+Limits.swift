@@ -16,7 +16,8 @@ extension ClusterPool {
         guard let place = CircuitBreaker.admitRequest(to: cluster) else {
             return CircuitBreaker.refusal(of: cluster, random: &worker.random)
         }
-        if let isAdmitted = adaptive?.admits(inFlight: exchangesInFlight, now: now) {
+        queue.advance(now: now)
+        if let isAdmitted = adaptive?.admits(inFlight: queue.count, now: now) {
             showLimit()
             if !isAdmitted {
                 CircuitBreaker.requestEnded(place, of: cluster.state)
@@ -24,12 +25,11 @@ extension ClusterPool {
             }
         }
         exchange.place = place
-        exchangesInFlight += 1
+        if adaptive != nil { exchange.queuePlace = queue.add(now: now) }
         return nil
     }
 
     func exchangeEnded(_ place: CircuitPlace) {
-        exchangesInFlight -= 1
         CircuitBreaker.requestEnded(place, of: cluster.state)
     }
 

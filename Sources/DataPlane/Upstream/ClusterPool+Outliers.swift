@@ -39,6 +39,12 @@ extension ClusterPool {
         if !timer.isArmed { armSweep(timer) }
     }
 
+    /// The rules are others now.
+    func adaptSweep() {
+        OutlierDetector.adapt(cluster, now: worker.turn.now)
+        if let sweepTimer { armSweep(sweepTimer) }
+    }
+
     private func armSweep(_ timer: WheelTimer) {
         worker.timers.arm(timer, at: worker.turn.now + cluster.settings.outlier.interval.nanoseconds)
     }

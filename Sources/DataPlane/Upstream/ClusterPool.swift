@@ -19,8 +19,8 @@ final class ClusterPool {
     var adaptive: AdaptiveLimit?
     /// The limit that the metric shows.
     var shownLimit = 0
-    /// Exchanges of this worker in flight; counted only where ``adaptive`` asks.
-    var exchangesInFlight = 0
+    /// Exchanges of this worker without an answer; kept only where ``adaptive`` asks.
+    var queue = QueuedExchanges()
     var sweepTimer: WheelTimer?
 
     init(cluster: Cluster, worker: Worker) {
@@ -46,13 +46,14 @@ final class ClusterPool {
         if cluster.settings.retryBudget != self.cluster.settings.retryBudget {
             budget = RetryBudget(cluster.settings.retryBudget, workers: worker.workerCount)
         }
+        let judgesAnew = cluster.settings.outlier != self.cluster.settings.outlier
         let hasNewLimit = cluster.settings.breakers.adaptive != self.cluster.settings.breakers.adaptive
         self.cluster = cluster
         if hasNewLimit {
             adaptive = makeAdaptiveLimit()
             showLimit()
         }
-        armSweep()
+        if judgesAnew { adaptSweep() }
         let before = endpoints
         var old: [ObjectIdentifier: EndpointPool] = [:]
         for pool in before { old[ObjectIdentifier(pool.endpoint)] = pool }

@@ -22,7 +22,7 @@ package enum OutlierDetector {
         }
         let verdict = result.verdict(under: cluster.settings.outlier)
         if endpoint.outlier.isEjected {
-            return isTrial ? endTrial(result, verdict, of: endpoint, in: cluster, now: now()) : nil
+            return isTrial ? endTrial(verdict, of: endpoint, in: cluster, now: now()) : nil
         }
         switch verdict {
         case .neutral: return nil
@@ -36,18 +36,16 @@ package enum OutlierDetector {
         }
     }
 
-    /// Nanoseconds from a trial that was refused to the next one.
-    private static var refusalPause: Int64 { 1_000_000_000 }
+    /// Nanoseconds from a trial that said nothing to the next one.
+    private static var trialPause: Int64 { 1_000_000_000 }
 
     @inline(never)
     private static func endTrial(
-        _ result: AttemptResult, _ verdict: AttemptResult.Verdict, of endpoint: Endpoint, in cluster: Cluster,
-        now: Int64
+        _ verdict: AttemptResult.Verdict, of endpoint: Endpoint, in cluster: Cluster, now: Int64
     ) -> Ejection? {
         switch verdict {
-        // An endpoint that refuses would otherwise be offered nearly every stream, each for a replay.
-        case .neutral where result == .refused: endpoint.outlier.releaseTrial(until: now + refusalPause)
-        case .neutral: endpoint.outlier.releaseTrial()
+        // An endpoint that refuses, or that callers give up, would otherwise be offered nearly every stream.
+        case .neutral: endpoint.outlier.releaseTrial(until: now + trialPause)
         case .success: endpoint.outlier.passTrial(now: now)
         case .failure:
             let length = endpoint.outlier.failTrial(now: now, cluster.settings.outlier)
@@ -64,6 +62,20 @@ package enum OutlierDetector {
         guard settings.consecutiveFailures > 0, inRow >= settings.consecutiveFailures else { return nil }
         // Where it may not be ejected, or another worker ejects somebody in this moment, the next failure asks again.
         return alone(in: cluster) { eject(endpoint, of: cluster, .consecutiveFailures, now: now) } ?? nil
+    }
+
+    /// Has ejections that are under way follow settings that have changed.
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    package static func adapt(_ cluster: Cluster, now: Int64) {
+        let settings = cluster.settings.outlier
+        let mayEject = settings.isEnabled && settings.ejectedMax(of: cluster.endpoints.count) > 0
+        for endpoint in cluster.endpoints where endpoint.outlier.isEjected {
+            if mayEject {
+                endpoint.outlier.shorten(to: now + settings.longestEjection)
+            } else {
+                endpoint.outlier.restore(now: now)
+            }
+        }
     }
 
     /// Compares the endpoints with each other. One of the workers does it, once per interval. Where outliers are no

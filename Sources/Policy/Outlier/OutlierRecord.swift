@@ -19,6 +19,13 @@ package struct OutlierRecord: ~Copyable, Sendable {
     /// When it came back, or last lost a step since.
     private let decayedAt = Atomic<Int64>(0)
 
+    /// When it last answered anybody, to ``answerGrain``; zero before anybody missed an answer.
+    private let answeredAt = Atomic<Int64>(0)
+
+    /// How exactly it is known when the last answer came, in nanoseconds: the cache line that all workers read is
+    /// written that often, and not with every answer.
+    private static let answerGrain: Int64 = 50_000_000
+
     /// How long a trial may last until another one is made, in nanoseconds. Its own outcome still counts until then.
     static let trialLease: Int64 = 60_000_000_000
 
@@ -123,6 +130,13 @@ package struct OutlierRecord: ~Copyable, Sendable {
         state.store(0, ordering: .relaxed)
     }
 
+    /// Has the first trial made at `due` at the latest, in nanoseconds of the monotonic clock.
+    func shorten(to due: Int64) {
+        let current = state.load(ordering: .relaxed)
+        // When it fails a trial has begun, or has an outcome.
+        if current > due { _ = state.compareExchange(expected: current, desired: due, ordering: .relaxed) }
+    }
+
     private func clear(now: Int64) {
         failures.store(0, ordering: .relaxed)
         decayedAt.store(now, ordering: .relaxed)
@@ -135,6 +149,23 @@ package struct OutlierRecord: ~Copyable, Sendable {
         else { return }
         decayedAt.store(now, ordering: .relaxed)
         steps.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    // MARK: Silence
+
+    /// Notes that the endpoint has begun to answer somebody.
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    package func noteAnswer(now: Int64) {
+        if now - answeredAt.load(ordering: .relaxed) >= Self.answerGrain { answeredAt.store(now, ordering: .relaxed) }
+    }
+
+    /// Whether nobody had an answer for this many nanoseconds, as far as it was asked. Of an endpoint that never
+    /// answered, the time begins when this is first asked.
+    package func isSilent(for patience: Int64, now: Int64) -> Bool {
+        let last = answeredAt.load(ordering: .relaxed)
+        if last != 0 { return now - last >= patience }
+        answeredAt.store(now, ordering: .relaxed)
+        return false
     }
 
     // MARK: Counting

@@ -51,10 +51,13 @@ package struct OutlierSettings: Sendable, Equatable {
 
     // MARK: Length of ejections
 
+    /// Nanoseconds.
+    var longestEjection: Int64 { min(max(ejectionMax.nanoseconds, 0), Self.longest) }
+
     /// How long the n-th ejection in a row lasts, in nanoseconds.
     /// - Parameter step: from 1.
     func ejectionLength(step: Int) -> Int64 {
-        let longest = min(max(ejectionMax.nanoseconds, 0), Self.longest)
+        let longest = longestEjection
         var length = min(max(ejectionBase.nanoseconds, 0), longest)
         var doublings = min(step, 64) - 1
         while doublings > 0, length < longest {

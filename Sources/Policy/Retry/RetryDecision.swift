@@ -6,7 +6,7 @@ package enum RetryDecision: Sendable, Equatable {
     case final
     /// The policy covers it, but all attempts are used up, or there is no time for another one.
     case exhausted
-    /// The task asked not to be tried again.
+    /// The task asked not to be tried again, or not before there is no time left.
     case stopped
 }
 
@@ -68,8 +68,8 @@ extension RetryPolicy {
         switch pushback {
         case .never: return .stopped
         case .after(let asked):
-            if asked > RetryPushback.longest { return .exhausted }
-            pause = asked
+            if asked > RetryPushback.longest || timeLeft.map({ asked >= $0 }) ?? false { return .stopped }
+            return .retry(after: asked)
         case nil: pause = backoff(retry: attempts, random: &random)
         }
         if let timeLeft, pause >= timeLeft { return .exhausted }

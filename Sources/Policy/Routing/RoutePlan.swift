@@ -6,13 +6,14 @@ package final class RoutePlan: Sendable {
 
     /// Whether a response has to be looked at before it is passed on.
     package let readsStatuses: Bool
-    /// Whether what trailers say may lead to another attempt, so that a head waits for them.
-    package let awaitsTrailers: Bool
+    private let retryReadsTrailers: Bool
+    private let hedgingReadsTrailers: Bool
 
     package init(_ settings: RouteSettings) {
         self.settings = settings
         readsStatuses = settings.retry.readsStatuses || settings.hedging != nil
-        awaitsTrailers = !settings.retry.grpcStatuses.isEmpty || settings.hedging?.nonFatalStatuses.isEmpty == false
+        retryReadsTrailers = !settings.retry.grpcStatuses.isEmpty
+        hedgingReadsTrailers = settings.hedging?.nonFatalStatuses.isEmpty == false
         limiter = settings.rateLimit.map { RouteLimiter($0) }
     }
 
@@ -41,9 +42,20 @@ package final class RoutePlan: Sendable {
         return true
     }
 
+    /// Whether the route hedges a call. One that names the calls which may run twice hedges no others.
+    package func hedges(isIdempotent: Bool) -> Bool {
+        settings.hedging != nil && (isIdempotent || settings.idempotent == .none)
+    }
+
+    /// Whether what trailers say may lead to another attempt, so that a head waits for them.
+    package func awaitsTrailers(isHedged: Bool) -> Bool {
+        isHedged ? hedgingReadsTrailers : retryReadsTrailers
+    }
+
     /// Whether an attempt that came out so may be followed by, or left to, another one.
-    package func mayRetry(_ result: AttemptResult, isIdempotent: Bool) -> Bool {
-        settings.hedging?.isNonFatal(result) ?? settings.retry.covers(result, isIdempotent: isIdempotent)
+    package func mayRetry(_ result: AttemptResult, isIdempotent: Bool, isHedged: Bool) -> Bool {
+        if isHedged, let hedging = settings.hedging { return hedging.isNonFatal(result) }
+        return settings.retry.covers(result, isIdempotent: isIdempotent)
     }
 
     /// Of routes without settings of their own.

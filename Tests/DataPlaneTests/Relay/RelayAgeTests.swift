@@ -85,6 +85,26 @@ struct RelayAgeTests {
         await task.stop()
     }
 
+    @Test("who has stopped reading gets the status, too", arguments: [5_000, 200_000])
+    func graceOfTheDeaf(size: Int) async throws {
+        let task = try await ScriptedTask.start()
+        try await RelayBench.run(
+            endpoints: [task.endpoint],
+            listener: {
+                $0.maxConnectionAge = .seconds(1)
+                $0.maxConnectionAgeGrace = .milliseconds(500)
+                $0.connectionAgeJitter = 0
+            }
+        ) { bench in
+            let caller = try await bench.connectDeaf()
+            let answer = try await caller.call(body: [UInt8](repeating: 1, count: size))
+            #expect(answer.grpcStatus == "14")
+            #expect(answer.grpcMessage.contains("age"))
+            try await caller.channel.closeFuture.get()
+        }
+        await task.stop()
+    }
+
     @Test("a connection that ended before its age leaves no timer behind, and none is asked twice")
     func endsBefore() async throws {
         let task = try await ScriptedTask.start(Self.bidirectional)

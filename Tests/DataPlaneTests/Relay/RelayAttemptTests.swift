@@ -69,6 +69,34 @@ struct RelayAttemptTests {
         await task.stop()
     }
 
+    @Test("a route that names the calls which may run twice hedges no others")
+    func hedgesWhatIsNamed() async throws {
+        let script: ScriptedTask.Script = { request, moment in
+            if moment == .end { request.later(.milliseconds(500)) { ScriptedTask.echo($0, .end) } }
+        }
+        let task = try await ScriptedTask.start(script)
+        let second = try await ScriptedTask.start(script)
+        var route = RouteSettings()
+        route.hedging = HedgingPolicy()
+        route.hedging?.delay = .milliseconds(20)
+        route.idempotent = .methods(["Get"])
+        var cluster = ClusterSettings()
+        cluster.retryBudget.minimumPerSecond = 50
+        try await RelayBench.run(
+            endpoints: [task.endpoint, second.endpoint], cluster: cluster, route: route
+        ) { bench in
+            let caller = try await bench.connect()
+            for _ in 0..<2 { #expect(try await caller.call("/echo.Echo/Delete").grpcStatus == "0") }
+            #expect(bench.count(.hedges) == 0)
+            #expect(task.requests.count == 1 && second.requests.count == 1)
+            for _ in 0..<2 { #expect(try await caller.call("/echo.Echo/Get").grpcStatus == "0") }
+            #expect(bench.count(.hedges) == 2)
+            await caller.close()
+        }
+        await task.stop()
+        await second.stop()
+    }
+
     @Test("a hedge that finds no endpoint leaves the first attempt alone", arguments: [0, 200])
     func hedgeWithoutEndpoint(wait: Int) async throws {
         let task = try await ScriptedTask.start { request, moment in

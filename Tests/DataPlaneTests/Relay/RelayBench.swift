@@ -1,3 +1,4 @@
+import HTTP2
 import Logging
 import NIOCore
 import NIOPosix
@@ -101,8 +102,15 @@ struct RelayBench: Sendable {
                 clusters: [cluster]))
     }
 
-    func connect() async throws -> Caller {
-        try await Caller.connect(to: port)
+    func connect(settings: SessionSettings = SessionSettings()) async throws -> Caller {
+        try await Caller.connect(to: port, settings: settings)
+    }
+
+    /// A caller that takes no byte of a body.
+    func connectDeaf() async throws -> Caller {
+        var settings = SessionSettings()
+        settings.streamWindowBytes = 0
+        return try await connect(settings: settings)
     }
 
     /// Connects with a stream among the first bytes.
@@ -117,6 +125,14 @@ struct RelayBench: Sendable {
 
     func count(localReply kind: Failure.Kind) -> Int {
         registry.clusterTotals().first?.cells[ClusterMetric.cell(localReply: kind)] ?? 0
+    }
+
+    func count(grpcStatus code: Int) -> Int {
+        registry.clusterTotals().first?.cells[ClusterMetric.cell(grpcStatus: code)] ?? 0
+    }
+
+    func count(httpStatus status: Int) -> Int {
+        registry.clusterTotals().first?.cells[ClusterMetric.cell(httpStatus: status)] ?? 0
     }
 
     func count(refusedAt limit: CircuitLimit) -> Int {

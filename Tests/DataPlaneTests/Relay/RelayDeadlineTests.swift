@@ -2,6 +2,7 @@ import HTTP2
 import NIOCore
 import NIOPosix
 import Policy
+import Synchronization
 import Telemetry
 import Testing
 
@@ -101,6 +102,60 @@ struct RelayDeadlineTests {
             #expect(ContinuousClock.now - start >= .milliseconds(900))
             #expect(answer.grpcStatus == "4")
             #expect(bench.count(.idleTimeouts) == 1)
+            await caller.close()
+        }
+        await task.stop()
+    }
+
+    @Test("nothing moves for as long as the route says, and no longer")
+    func idleTime() async throws {
+        let task = try await ScriptedTask.start { request, moment in
+            switch moment {
+            case .head: request.sendHead()
+            case .data: request.send([1])
+            case .end: break
+            }
+        }
+        var settings = RouteSettings()
+        settings.idleTimeout = .seconds(2)
+        try await RelayBench.run(endpoints: [task.endpoint], route: settings) { bench in
+            let caller = try await bench.connect()
+            let call = try await caller.open(body: [1])
+            try await call.received(1)
+            let moved = ContinuousClock.now
+            #expect(try await call.answer().grpcStatus == "4")
+            #expect(ContinuousClock.now - moved < .milliseconds(3_800))
+            await caller.close()
+        }
+        await task.stop()
+    }
+
+    enum Limit: CaseIterable {
+        case grpcTimeout, timeout, maxDeadline, idleTimeout
+    }
+
+    @Test(
+        "a response that is complete here is under the time limits until its caller has it", arguments: Limit.allCases)
+    func completeButNotTaken(limit: Limit) async throws {
+        let task = try await ScriptedTask.start()
+        var settings = RouteSettings()
+        switch limit {
+        case .grpcTimeout: break
+        case .timeout: settings.timeout = .after(.milliseconds(400))
+        case .maxDeadline: settings.maxDeadline = .milliseconds(400)
+        case .idleTimeout: settings.idleTimeout = .milliseconds(400)
+        }
+        try await RelayBench.run(endpoints: [task.endpoint], route: settings) { bench in
+            let caller = try await bench.connectDeaf()
+            let fields = limit == .grpcTimeout ? Caller.grpc + [("grpc-timeout", "400m")] : Caller.grpc
+            let start = ContinuousClock.now
+            let answer = try await caller.call(fields: fields, body: [UInt8](repeating: 1, count: 5_000))
+            #expect(ContinuousClock.now - start >= .milliseconds(390))
+            #expect(answer.grpcStatus == "4" && answer.body == [])
+            #expect(bench.count(grpcStatus: 4) == 1 && bench.count(grpcStatus: 0) == 0)
+            #expect(bench.count(localReply: .deadlineExceeded) == 1)
+            // The task did its work.
+            #expect(task.endpoint.failuresTotal.load(ordering: .relaxed) == 0)
             await caller.close()
         }
         await task.stop()
