@@ -229,11 +229,7 @@ final class CallerConnection: SimulatedPeer, CustomStringConvertible {
         } else {
             outcome = open.isCancelled ? .cancelled : .lost
         }
-        // A task's own end waits for those who read slowly; what says that the time is over does not.
-        let isSlow = session.isNarrow || call.plan.readDelay > 0
-        let isOverdue = outcome == .answered(status: 4, reason: "deadline_exceeded")
-        world.ledger.end(
-            call, outcome, writtenAt: writtenAt, isPrompt: !wasStalled && (!isSlow || isOverdue))
+        world.ledger.end(call, outcome, writtenAt: writtenAt, isPrompt: !wasStalled)
     }
 }
 
