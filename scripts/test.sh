@@ -32,12 +32,15 @@ swift_totals() {
 swift_tests() {
     local what=$1 totals status=0
     shift
+    : >"$output"
     step "running $what" run_swift_tests "$@" || status=$?
     totals=$(swift_totals "$output")
     # What tests of a load measured.
     grep -hE '^(rolling deploy|kill -9): ' "$output" || true
     say "$what: $totals"
     count "$totals"
+    # A filter that matches nothing passes, and tests nothing.
+    [[ $totals != '0 passed, '* ]] || failed=$((failed + 1))
     # A crash ends the run without a failed test of its own.
     [ $status -eq 0 ] || [[ $totals =~ [1-9][0-9]*\ failed ]] || failed=$((failed + 1))
 }

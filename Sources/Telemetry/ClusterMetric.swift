@@ -136,7 +136,7 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
         case .adaptiveLimit:
             .gauge(
                 "ekiden_upstream_adaptive_limit",
-                "Exchanges in flight that a cluster's latency allows; zero where it is not asked.")
+                "Exchanges at a time that a cluster's latency lets wait for an answer; zero where it is not asked.")
         case .connectionsDenied:
             .counter(
                 "ekiden_upstream_connections_denied_total",

@@ -99,8 +99,9 @@ extension EndToEnd {
                 #expect(during.isEven(over: Self.addresses), "\(during.story())")
                 #expect(try await ekiden.state(of: ill) == "unhealthy")
 
+                let position = ekiden.child.errors.all.count
                 try await fleet.serve(ill, true)
-                try await ekiden.log("cluster tasks panics no longer: 3 of 3 endpoints are usable")
+                try await ekiden.log("cluster tasks panics no longer: 3 of 3 endpoints are usable", after: position)
                 let log = try await load.stop()
                 #expect(log.failures.isEmpty, "\(log.story())")
                 try await ekiden.checkSettled()

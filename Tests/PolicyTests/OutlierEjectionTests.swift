@@ -198,15 +198,16 @@ struct OutlierEjectionTests {
         #expect(adapted(at: 11 * Self.second) { $0.isEnabled = false }.ejected == [])
     }
 
-    @Test("an endpoint is silent when it has answered nobody for so long, since it was first missed")
+    @Test("an endpoint is silent when nobody had an answer for so long since one was first missed")
     func silence() {
         let record = OutlierRecord()
-        func isSilent(_ second: Int64) -> Bool { record.isSilent(for: Self.second, now: second * Self.second) }
-        let never = [isSilent(5), isSilent(6)]
-        #expect(never == [false, true])
-        record.noteAnswer(now: 10 * Self.second)
-        let later = [isSilent(10), isSilent(11)]
-        #expect(later == [false, true])
+        func isSilent(_ second: Int64) -> Bool { record.noteMissed(for: Self.second, now: second * Self.second) }
+        let before = [isSilent(5), isSilent(5), isSilent(6)]
+        #expect(before == [false, false, true])
+        record.noteAnswer()
+        // That nobody asked is no silence.
+        let after = [isSilent(100), isSilent(100), isSilent(101)]
+        #expect(after == [false, false, true])
     }
 
     @Test("while another worker ejects nobody else does, and nothing is lost")

@@ -180,6 +180,8 @@ final class DownstreamConnection {
 
     /// Ends what is left: gRPC streams with UNAVAILABLE, others with a reset; then closes.
     func endNow(_ failure: Failure = Failure(.draining, "the proxy is shutting down")) {
+        // What can go goes: only what waits for the caller is cut.
+        held?.flush()
         guard let session, !isClosed else { return }
         session.forEachStream { stream in
             withExchange(stream) { $0.failNow(failure) }

@@ -196,7 +196,7 @@ final class Attempt {
     func receiveHead(_ headers: HeaderBlock, endStream: Bool, now: Int64) {
         guard state == .running else { return worker.blocks.give(headers) }
         latency = now - startedAt
-        endpoint?.outlier.noteAnswer(now: now)
+        endpoint?.outlier.noteAnswer()
         withExchange { exchange in
             exchange.noteMovement(now: now)
             exchange.receiveHead(headers, endStream: endStream, from: self)
@@ -269,10 +269,11 @@ final class Attempt {
         pool.judge(result, latency: latency ?? waited, of: endpoint, isTrial: isTrial)
     }
 
-    /// Tells that its time was over before the task answered: the task's fault where the caller had said all it had to
-    /// say.
+    /// Tells that its time was over before the task answered: the task's fault unless it waited for the caller to go
+    /// on.
     func timeOut(in pool: ClusterPool?) {
-        conclude(withExchange { $0.requestBody.isFinished } ? .timedOut : .abandoned, in: pool)
+        let wasTasksTurn = withExchange { $0.requestBody.isFinished || $0.requestBody.pending > 0 }
+        conclude(wasTasksTurn ? .timedOut : .abandoned, in: pool)
     }
 
     /// Nothing more is to be learned of it, and its place among the retries is free.
@@ -290,9 +291,10 @@ final class Attempt {
         pool.judge(.grpc(GRPCStatus.ok.rawValue), latency: nil, of: endpoint, isTrial: true)
     }
 
-    /// Whether its task has answered nobody for this many nanoseconds.
-    func isOfSilentTask(for patience: Int64, now: Int64) -> Bool {
-        endpoint?.outlier.isSilent(for: patience, now: now) ?? false
+    /// Tells that its caller missed an answer.
+    /// - Returns: whether its task has answered nobody for this many nanoseconds.
+    func noteMissed(for patience: Int64, now: Int64) -> Bool {
+        endpoint?.outlier.noteMissed(for: patience, now: now) ?? false
     }
 
     /// Nanoseconds that it has been running.

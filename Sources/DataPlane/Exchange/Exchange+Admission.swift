@@ -153,14 +153,14 @@ extension Exchange {
         // late.
         let patience = deadlineIsOurs ? min(Self.fairWait, timeout / 2) : Self.fairWait
         for attempt in liveAttempts where attempt.state == .running && !attempt.hasAnswered {
-            if attempt.age(now: now) >= patience || attempt.isOfSilentTask(for: Self.fairWait, now: now) {
+            if attempt.age(now: now) >= patience || attempt.noteMissed(for: Self.fairWait, now: now) {
                 attempt.timeOut(in: pool)
             }
         }
         let attempt = winner ?? liveAttempts.last
         let place =
             switch attempt?.endpoint {
-            case _ where outcome != nil: "the caller read the response"
+            case _ where outcome != nil: "the response was complete and the caller did not take it"
             case let endpoint? where state == .responding: "reading the response of \(endpoint.name)"
             case let endpoint? where attempt?.state == .waiting: "waiting for a connection to \(endpoint.name)"
             case let endpoint?: "waiting for the response of \(endpoint.name)"

@@ -41,20 +41,37 @@ extension Exchange {
         }
     }
 
-    /// Ends the exchange however far its response has come: the time is over.
-    func failNow(_ failure: Failure) {
+    /// Ends the exchange however far its response has come: the time is over. One that is complete here, and that its
+    /// caller does not take, ends with this failure if bytes of it are left, and otherwise with the status it has.
+    /// - Returns: whether this failure is the outcome.
+    @discardableResult
+    func failNow(_ failure: Failure) -> Bool {
         switch outcome {
         case nil:
             fail(failure)
-        case .grpc, .http:
-            // Complete, and the caller does not take it. What has no bytes left is about to close.
-            guard caller != nil, responseBody.pending > 0 else { return }
+            return true
+        case .grpc where !isWritten && responseBody.pending > 0, .http where !isWritten && responseBody.pending > 0:
             outcome = .local(failure)
-            cancelTimers()
             endResponse(failure)
-        case .local, .cancelled, .reset:
-            break
+            return true
+        case .grpc, .http, .local:
+            if !isWritten { endWithoutWindow() }
+            return false
+        case .cancelled, .reset:
+            return false
         }
+    }
+
+    /// Whether the response's end was written, or nobody is there to hear it.
+    private var isWritten: Bool {
+        caller?.stream.with { $0.localEnded } ?? true
+    }
+
+    /// Ends a response whose status is decided and waits for the caller's window, as trailers need not.
+    private func endWithoutWindow() {
+        noteBuffered(-responseBody.dropPending())
+        guard isGRPC, let trailers = responseBody.trailers else { return resetDownstream(.cancel) }
+        withCaller { $0.endResponse(trailers, on: $1) }
     }
 
     private func failMidResponse(_ failure: Failure) {
@@ -101,13 +118,8 @@ extension Exchange {
         }
         self.outcome = outcome
         if let pool { giveBackPlaces(pool) }
-        switch outcome {
-        // Until the caller has all of it, its time may still be over.
-        case .grpc, .http:
-            if let paceTimer { worker.timers.cancel(paceTimer) }
-        case .local, .cancelled, .reset:
-            cancelTimers()
-        }
+        // The others go on: until the caller has all of the response, its time may be over.
+        if let paceTimer { worker.timers.cancel(paceTimer) }
         if caller == nil { countOutcome() }
     }
 

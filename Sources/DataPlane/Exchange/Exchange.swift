@@ -5,9 +5,10 @@ import Telemetry
 
 /// One request and its response, on their way between a caller's stream and the tasks'.
 ///
-/// An exchange ends exactly once with exactly one outcome. It is made when a request's headers are complete, and
-/// admitted at the end of that turn (a request that is reset in the same batch of reads never reaches a task). From
-/// then on it makes ``Attempt``s, one at a time or, where the route hedges, side by side, until one of them is
+/// An exchange ends exactly once with exactly one outcome, which is counted when its caller's stream is gone: until then
+/// the time may be over for a response that is complete here and not taken. It is made when a request's headers are
+/// complete, and admitted at the end of that turn (a request that is reset in the same batch of reads never reaches a
+/// task). From then on it makes ``Attempt``s, one at a time or, where the route hedges, side by side, until one of them is
 /// *committed*: its response is passed on, and nothing is tried again. It is over when the streams of both sides are
 /// gone.
 ///
@@ -110,6 +111,7 @@ final class Exchange {
     var paceTimer: WheelTimer?
     var idleTimer: WheelTimer?
     private var movedAt: Int64 = 0
+    private var hasIdleTime = false
 
     // The response.
     var response: HeaderBlock?
@@ -135,7 +137,8 @@ final class Exchange {
     enum Outcome {
         case grpc(Int)
         case http(Int)
-        case local(Failure)
+        /// Apart, since the others are copied for every request.
+        indirect case local(Failure)
         case cancelled
         case reset(ErrorCode)
     }
@@ -221,6 +224,11 @@ final class Exchange {
 
     /// The caller's stream is gone: it was answered, it reset the stream, or its connection was lost.
     func downstreamClosed() {
+        switch outcome {
+        // What the task had answered the caller has not taken.
+        case .grpc where responseBody.pending > 0, .http where responseBody.pending > 0: outcome = .cancelled
+        default: break
+        }
         dropBuffered()
         caller = nil
         if outcome == nil { finish(.cancelled) } else { countOutcome() }
@@ -242,9 +250,9 @@ final class Exchange {
         winner?.withTask { $0.credit($1, count) }
     }
 
-    /// Whether the caller has taken no byte in the last `max` calls although there are some for it.
+    /// Whether the caller has taken nothing in the last `max` calls although there are bytes, or an end, for it.
     func stallRounds(max: Int) -> Bool {
-        let isStuck = responseBody.pending > 0 && stallMark == responseBytesSent
+        let isStuck = (responseBody.pending > 0 || outcome != nil) && stallMark == responseBytesSent
         stallMark = responseBytesSent
         stallCount = isStuck ? stallCount + 1 : 0
         return stallCount >= max
@@ -305,14 +313,15 @@ final class Exchange {
         movedAt = now
     }
 
-    /// Notes that bytes were passed on. Only routes with settings of their own know an idle time.
+    /// Notes that bytes were passed on.
     @inline(__always)
     private func noteSent() {
-        if !isPlain { noteMovement(now: worker.turn.now) }
+        if hasIdleTime { noteMovement(now: worker.turn.now) }
     }
 
     func armIdleTimer(_ patience: Duration, now: Int64) {
         movedAt = now
+        hasIdleTime = true
         let timer = idleTimer ?? WheelTimer { [unowned self] in idleTimerFired() }
         idleTimer = timer
         worker.timers.arm(timer, at: now + patience.nanoseconds)
@@ -323,11 +332,10 @@ final class Exchange {
         let now = worker.turn.now
         let due = movedAt + patience.nanoseconds
         if due > now { return worker.timers.arm(idleTimer, at: due) }
-        if outcome == nil { pool?.count(.idleTimeouts) }
-        failNow(
-            Failure(
-                .deadlineExceeded,
-                "nothing moved on the stream for \(patience.configurationText) (cluster \(pool?.cluster.name ?? "-"))"))
+        let failure = Failure(
+            .deadlineExceeded,
+            "nothing moved on the stream for \(patience.configurationText) (cluster \(pool?.cluster.name ?? "-"))")
+        if failNow(failure) { pool?.count(.idleTimeouts) }
     }
 
     // MARK: Accounts
@@ -396,6 +404,7 @@ final class Exchange {
             plan = .plain
             ownPlan = nil
         }
+        hasIdleTime = false
         pool = nil
         hashKey = nil
         isIdempotent = false

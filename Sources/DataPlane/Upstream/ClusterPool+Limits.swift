@@ -16,16 +16,17 @@ extension ClusterPool {
         guard let place = CircuitBreaker.admitRequest(to: cluster) else {
             return CircuitBreaker.refusal(of: cluster, random: &worker.random)
         }
-        queue.advance(now: now)
-        if let isAdmitted = adaptive?.admits(inFlight: queue.count, now: now) {
+        if adaptive != nil {
+            queue.advance(now: now)
+            let isAdmitted = adaptive?.admits(inFlight: queue.count, now: now) ?? true
             showLimit()
-            if !isAdmitted {
+            guard isAdmitted else {
                 CircuitBreaker.requestEnded(place, of: cluster.state)
                 return CircuitBreaker.adaptiveRefusal(of: cluster, limit: shownLimit, random: &worker.random)
             }
+            exchange.queuePlace = queue.add(now: now)
         }
         exchange.place = place
-        if adaptive != nil { exchange.queuePlace = queue.add(now: now) }
         return nil
     }
 

@@ -57,6 +57,9 @@ extension ClusterPool {
 
     /// Says that a panic began or ended: by the worker that sees it first.
     private func reportPanic() {
+        guard cluster.settings.panicThreshold > 0 else { return }
+        // Who has had no check yet will be known in a moment.
+        if cluster.endpoints.contains(where: { $0.health.current == .pending }) { return }
         let isPanic = cluster.isInPanic
         guard cluster.state.isPanicKnown.exchange(isPanic, ordering: .relaxed) != isPanic else { return }
         let usable = "\(cluster.endpoints.count(where: \.isUsable)) of \(cluster.endpoints.count) endpoints"

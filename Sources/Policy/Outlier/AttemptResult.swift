@@ -13,7 +13,7 @@ package enum AttemptResult: Sendable, Equatable {
     case timedOut
     /// Refused by the rules of HTTP/2 (REFUSED_STREAM, GOAWAY): the task is full or leaves, which is no failure.
     case refused
-    /// The caller left, another attempt was quicker, or a limit of ours: says nothing.
+    /// The caller left or did not finish its request, another attempt was quicker, or a limit of ours: says nothing.
     case abandoned
 
     /// Whether the call came out as it should, so that its latency is that of the work.

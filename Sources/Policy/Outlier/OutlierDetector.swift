@@ -64,10 +64,17 @@ package enum OutlierDetector {
         return alone(in: cluster) { eject(endpoint, of: cluster, .consecutiveFailures, now: now) } ?? nil
     }
 
-    /// Has ejections that are under way follow settings that have changed.
+    /// Has what is under way follow settings that have changed: ejections end where nobody is ejected any more, none is
+    /// longer than the maximum, and the next comparison comes after the new interval.
     /// - Parameter now: nanoseconds of the monotonic clock.
     package static func adapt(_ cluster: Cluster, now: Int64) {
         let settings = cluster.settings.outlier
+        let due = cluster.state.nextSweep.load(ordering: .relaxed)
+        let sooner = now + settings.sweepPeriod
+        // When it fails a comparison was made meanwhile.
+        if due > sooner {
+            _ = cluster.state.nextSweep.compareExchange(expected: due, desired: sooner, ordering: .relaxed)
+        }
         let mayEject = settings.isEnabled && settings.ejectedMax(of: cluster.endpoints.count) > 0
         for endpoint in cluster.endpoints where endpoint.outlier.isEjected {
             if mayEject {

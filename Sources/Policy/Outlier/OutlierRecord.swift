@@ -19,12 +19,8 @@ package struct OutlierRecord: ~Copyable, Sendable {
     /// When it came back, or last lost a step since.
     private let decayedAt = Atomic<Int64>(0)
 
-    /// When it last answered anybody, to ``answerGrain``; zero before anybody missed an answer.
-    private let answeredAt = Atomic<Int64>(0)
-
-    /// How exactly it is known when the last answer came, in nanoseconds: the cache line that all workers read is
-    /// written that often, and not with every answer.
-    private static let answerGrain: Int64 = 50_000_000
+    /// When somebody first missed an answer since the last one came; zero while nobody does.
+    private let missedAt = Atomic<Int64>(0)
 
     /// How long a trial may last until another one is made, in nanoseconds. Its own outcome still counts until then.
     static let trialLease: Int64 = 60_000_000_000
@@ -139,6 +135,7 @@ package struct OutlierRecord: ~Copyable, Sendable {
 
     private func clear(now: Int64) {
         failures.store(0, ordering: .relaxed)
+        missedAt.store(0, ordering: .relaxed)
         decayedAt.store(now, ordering: .relaxed)
         _ = takeWindow()
     }
@@ -153,18 +150,19 @@ package struct OutlierRecord: ~Copyable, Sendable {
 
     // MARK: Silence
 
-    /// Notes that the endpoint has begun to answer somebody.
-    /// - Parameter now: nanoseconds of the monotonic clock.
-    package func noteAnswer(now: Int64) {
-        if now - answeredAt.load(ordering: .relaxed) >= Self.answerGrain { answeredAt.store(now, ordering: .relaxed) }
+    /// Notes that the endpoint has begun to answer somebody. A load only while nobody misses an answer.
+    @inline(__always)
+    package func noteAnswer() {
+        if missedAt.load(ordering: .relaxed) != 0 { missedAt.store(0, ordering: .relaxed) }
     }
 
-    /// Whether nobody had an answer for this many nanoseconds, as far as it was asked. Of an endpoint that never
-    /// answered, the time begins when this is first asked.
-    package func isSilent(for patience: Int64, now: Int64) -> Bool {
-        let last = answeredAt.load(ordering: .relaxed)
-        if last != 0 { return now - last >= patience }
-        answeredAt.store(now, ordering: .relaxed)
+    /// Notes that somebody missed an answer.
+    /// - Parameter now: nanoseconds of the monotonic clock.
+    /// - Returns: whether others did before, for this many nanoseconds, and nobody had an answer since.
+    package func noteMissed(for patience: Int64, now: Int64) -> Bool {
+        let first = missedAt.load(ordering: .relaxed)
+        if first != 0 { return now - first >= patience }
+        missedAt.store(now, ordering: .relaxed)
         return false
     }
 

@@ -6,12 +6,14 @@ package final class RoutePlan: Sendable {
 
     /// Whether a response has to be looked at before it is passed on.
     package let readsStatuses: Bool
+    private let hedgesAll: Bool
     private let retryReadsTrailers: Bool
     private let hedgingReadsTrailers: Bool
 
     package init(_ settings: RouteSettings) {
         self.settings = settings
         readsStatuses = settings.retry.readsStatuses || settings.hedging != nil
+        hedgesAll = settings.hedging != nil && settings.idempotent == .none
         retryReadsTrailers = !settings.retry.grpcStatuses.isEmpty
         hedgingReadsTrailers = settings.hedging?.nonFatalStatuses.isEmpty == false
         limiter = settings.rateLimit.map { RouteLimiter($0) }
@@ -44,7 +46,7 @@ package final class RoutePlan: Sendable {
 
     /// Whether the route hedges a call. One that names the calls which may run twice hedges no others.
     package func hedges(isIdempotent: Bool) -> Bool {
-        settings.hedging != nil && (isIdempotent || settings.idempotent == .none)
+        hedgesAll || isIdempotent && settings.hedging != nil
     }
 
     /// Whether what trailers say may lead to another attempt, so that a head waits for them.

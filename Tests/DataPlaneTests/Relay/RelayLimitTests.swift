@@ -175,6 +175,8 @@ struct RelayLimitTests {
             let isThere = try await eventually { task.requests.count == 1 }
             #expect(isThere)
             let second = try await caller.open(fields: Caller.grpc + [("grpc-timeout", "20S")], finish: true)
+            let isWaiting = try await eventually { bench.count(.pendingStreams) == 1 }
+            #expect(isWaiting)
             try await Task.sleep(for: .milliseconds(500))
             try await first.send([], finish: true)
             #expect(try await first.answer().grpcStatus == "0")
