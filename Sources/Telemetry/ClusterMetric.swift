@@ -161,7 +161,7 @@ package enum ClusterMetric: Int, CaseIterable, Sendable {
 
     /// The cell of finished gRPC exchanges with this status; codes beyond 16 count as UNKNOWN, as a client reads them.
     package static func cell(grpcStatus code: Int) -> Int {
-        firstStatusCell + (code >= 0 && code < GRPCStatus.allCases.count ? code : GRPCStatus.unknown.rawValue)
+        firstStatusCell + (GRPCStatus(rawValue: code) ?? .unknown).rawValue
     }
 
     /// The cell of finished non-gRPC exchanges with this HTTP status (100...599).

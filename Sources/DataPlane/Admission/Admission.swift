@@ -12,16 +12,18 @@ import Telemetry
 /// would double the load of a process that has too much of it. Descriptors refuse no requests: they are kept for the
 /// connections that requests need, and callers' new connections are closed in their place.
 enum Admission {
-    /// - Parameter now: nanoseconds of the monotonic clock.
+    /// - Parameters:
+    ///   - plan: nil for a route without settings of its own.
+    ///   - now: nanoseconds of the monotonic clock.
     /// - Returns: what the request is to be answered; nil when it is served.
     @inline(__always)
     static func refusal(
-        plan: RoutePlan, pool: ClusterPool, request: HeaderBlock, connection: DownstreamConnection, worker: Worker,
+        plan: RoutePlan?, pool: ClusterPool, request: HeaderBlock, connection: DownstreamConnection, worker: Worker,
         now: Int64
     ) -> Failure? {
-        if worker.overload == nil, plan.limiter == nil { return nil }
+        if worker.overload == nil, plan?.limiter == nil { return nil }
         return overload(of: worker)
-            ?? plan.limiter.flatMap { excess($0, pool: pool, request: request, connection: connection, now: now) }
+            ?? plan?.limiter.flatMap { excess($0, pool: pool, request: request, connection: connection, now: now) }
     }
 
     private static func overload(of worker: Worker) -> Failure? {

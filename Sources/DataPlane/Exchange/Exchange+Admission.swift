@@ -24,8 +24,8 @@ extension Exchange {
         }
         guard let path = request.value(.path) else { return false }
         let authority = request.value(.authority) ?? request.value(.host) ?? UnsafeBufferPointer(start: nil, count: 0)
-        let snapshot = worker.snapshot
-        guard let index = snapshot.routes.firstIndex(authority: authority.span, path: path.span) else {
+        let index = worker.uncountedSnapshot.with { $0.routes.firstIndex(authority: authority.span, path: path.span) }
+        guard let index else {
             worker.count(.noRoute)
             reply(
                 Failure(
@@ -34,25 +34,25 @@ extension Exchange {
                         + "'\(String(decoding: authority.prefix(128), as: UTF8.self))'"))
             return false
         }
-        let pool = worker.pools[snapshot.routes.routes[index].clusterIndex]
-        let cluster = pool.cluster
-        let plan = snapshot.routes.routes[index].plan
+        let pool = worker.pools[worker.uncountedSnapshot.with { $0.routes.routes[index].clusterIndex }]
         self.pool = pool
-        follow(plan)
+        worker.uncountedSnapshot.with { follow($0.routes.routes[index].plan) }
         let refusal =
             Admission.refusal(
-                plan: plan, pool: pool, request: request, connection: connection, worker: worker, now: now)
+                plan: ownPlan, pool: pool, request: request, connection: connection, worker: worker, now: now)
             ?? pool.refusal(of: self, now: now)
         if let refusal {
             reply(refusal)
             return false
         }
         pool.noteRequest(now: now)
-        if requestHasBody { requestBody.holdForReplay(limit: cluster.settings.replayBufferBytes) }
-        setDeadline(request, pool, cluster, plan)
-        switch cluster.settings.balance {
-        case .ringHash, .maglev: hashKey = key(cluster.settings.hashKey, request, connection)
-        case .roundRobin, .leastRequest, .peakEWMA, .random: break
+        pool.uncountedCluster.with { cluster in
+            if requestHasBody { requestBody.holdForReplay(limit: cluster.settings.replayBufferBytes) }
+            setDeadline(request, pool, cluster)
+            switch cluster.settings.balance {
+            case .ringHash, .maglev: hashKey = key(cluster.settings.hashKey, request, connection)
+            case .roundRobin, .leastRequest, .peakEWMA, .random: break
+            }
         }
         let goesOn = isPlain || applyPlan(request, path, pool, now)
         RequestRewrite.apply(to: request, isGRPC: isGRPC, connection: connection)
@@ -117,7 +117,7 @@ extension Exchange {
     // MARK: Deadlines
 
     /// Makes the caller's `grpc-timeout` and the route's limits one deadline for all attempts.
-    private func setDeadline(_ request: HeaderBlock, _ pool: ClusterPool, _ cluster: Cluster, _ plan: RoutePlan) {
+    private func setDeadline(_ request: HeaderBlock, _ pool: ClusterPool, _ cluster: Cluster) {
         var timeout: Int64?
         var isUnderstood = true
         if isGRPC, let text = request.value(.grpcTimeout) {
@@ -128,11 +128,11 @@ extension Exchange {
                 pool.count(.timeoutsNotUnderstood)
             }
         }
-        if timeout == nil, let ours = plan.timeout(ofCluster: cluster.settings.timeout, isGRPC: isGRPC) {
+        if timeout == nil, let ours = routeTimeout(ofCluster: cluster.settings.timeout) {
             timeout = ours.nanoseconds
             deadlineIsOurs = true
         }
-        if let most = plan.settings.maxDeadline?.nanoseconds, timeout.map({ $0 > most }) ?? true {
+        if !isPlain, let most = plan.settings.maxDeadline?.nanoseconds, timeout.map({ $0 > most }) ?? true {
             timeout = most
             deadlineIsOurs = true
         }
@@ -144,6 +144,12 @@ extension Exchange {
         let timer = deadlineTimer ?? WheelTimer { [unowned self] in deadlinePassed() }
         deadlineTimer = timer
         worker.timers.arm(timer, at: startedAt + timeout)
+    }
+
+    /// The time limit that the route, or the cluster, gives callers without one.
+    private func routeTimeout(ofCluster limit: Duration?) -> Duration? {
+        if isPlain { return limit ?? (isGRPC ? nil : RouteTimeout.defaultHTTP) }
+        return plan.timeout(ofCluster: limit, isGRPC: isGRPC)
     }
 
     private func deadlinePassed() {

@@ -59,7 +59,7 @@ extension Exchange {
         }
         if let request = attempt.request { describe(request, now: now) }
         if !isPlain, let perTry = plan.settings.perTryTimeout { attempt.armTimer(at: now + perTry.nanoseconds) }
-        if pool.cluster.endpoints.isEmpty {
+        if pool.uncountedCluster.with({ $0.endpoints.isEmpty }) {
             pool.waitForEndpoint(attempt)
             return
         }
@@ -90,9 +90,11 @@ extension Exchange {
 
     private func pick(_ pool: ClusterPool, now: Int64) -> Balancer.Pick? {
         // What is empty is not passed on from where it lies: that would count references.
-        Balancer.pick(
-            in: pool.cluster, tried: tried.isEmpty ? TriedEndpoints() : tried, key: hashKey,
-            subset: isPlain ? [:] : plan.settings.subset, now: now, random: &worker.random)
+        pool.uncountedCluster.with { cluster in
+            Balancer.pick(
+                in: cluster, tried: tried.isEmpty ? TriedEndpoints() : tried, key: hashKey,
+                subset: isPlain ? [:] : plan.settings.subset, now: now, random: &worker.random)
+        }
     }
 
     private func takeAttempt() -> Attempt {

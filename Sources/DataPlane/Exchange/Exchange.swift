@@ -49,7 +49,7 @@ final class Exchange {
     /// Held by ``ownPlan``, or the plain one, which lives as long as the process: a reference to it would be counted by
     /// all workers in one place.
     unowned(unsafe) private(set) var plan = RoutePlan.plain
-    private var ownPlan: RoutePlan?
+    private(set) var ownPlan: RoutePlan?
     /// Whether the route does nothing but choose a cluster: then the plan, which all workers share, need not be read.
     var isPlain: Bool { ownPlan == nil }
     var pool: ClusterPool?

@@ -8,7 +8,7 @@ extension ClusterPool {
     /// - Returns: what it is answered when there is none.
     @inline(__always)
     func refusal(of exchange: Exchange, now: Int64) -> Failure? {
-        if cluster.settings.breakers.maxRequests == nil, adaptive == nil { return nil }
+        if adaptive == nil, uncountedCluster.with({ $0.settings.breakers.maxRequests == nil }) { return nil }
         return countedRefusal(of: exchange, now: now)
     }
 

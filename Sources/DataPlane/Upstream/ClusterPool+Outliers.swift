@@ -9,6 +9,13 @@ extension ClusterPool {
     /// Has the endpoint judged by how an attempt, or a connect, ended.
     /// - Parameter latency: nanoseconds from the attempt's start to the response's head; nil without one.
     func judge(_ result: AttemptResult, latency: Int64? = nil, of endpoint: Endpoint, isTrial: Bool = false) {
+        uncountedCluster.with { judge(result, latency: latency, of: endpoint, in: $0, isTrial: isTrial) }
+    }
+
+    @inline(__always)
+    private func judge(
+        _ result: AttemptResult, latency: Int64?, of endpoint: Endpoint, in cluster: Cluster, isTrial: Bool
+    ) {
         switch result {
         case .grpc(0), .connectFailure, .abandoned: break
         case .reset, .lost, .timedOut, .refused: endpoint.failuresTotal.add(1, ordering: .relaxed)

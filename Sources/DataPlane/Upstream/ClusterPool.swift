@@ -7,6 +7,8 @@ final class ClusterPool {
     unowned(unsafe) let worker: Worker
     /// The membership as of the worker's snapshot.
     private(set) var cluster: Cluster
+    /// The same, for use on the path of a request: all workers count its references in one place.
+    private(set) var uncountedCluster: Borrowed<Cluster>
     let counters: CounterBlock
     /// Parallel to the cluster's endpoints.
     private var endpoints: [EndpointPool] = []
@@ -26,6 +28,7 @@ final class ClusterPool {
     init(cluster: Cluster, worker: Worker) {
         self.worker = worker
         self.cluster = cluster
+        uncountedCluster = Borrowed(cluster)
         counters = worker.registry.makeClusterBlock(cluster: cluster.name)
         budget = RetryBudget(cluster.settings.retryBudget, workers: worker.workerCount)
         adaptive = makeAdaptiveLimit()
@@ -49,6 +52,7 @@ final class ClusterPool {
         let judgesAnew = cluster.settings.outlier != self.cluster.settings.outlier
         let hasNewLimit = cluster.settings.breakers.adaptive != self.cluster.settings.breakers.adaptive
         self.cluster = cluster
+        uncountedCluster = Borrowed(cluster)
         if hasNewLimit {
             adaptive = makeAdaptiveLimit()
             showLimit()
@@ -89,7 +93,7 @@ final class ClusterPool {
         let pool = endpoints[pick.index]
         attempt.aim(
             at: pool.endpoint, isTrial: pick.isTrial,
-            isCounted: cluster.settings.breakers.maxRequestsPerEndpoint != nil)
+            isCounted: uncountedCluster.with { $0.settings.breakers.maxRequestsPerEndpoint != nil })
         pool.submit(attempt)
     }
 

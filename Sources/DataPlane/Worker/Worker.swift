@@ -33,6 +33,8 @@ final class Worker {
     var random = SplitMix64()
 
     private(set) var snapshot = Snapshot.empty
+    /// The same, for use on the path of a request: all workers count its references in one place.
+    private(set) var uncountedSnapshot = Borrowed(Snapshot.empty)
     /// Parallel to the snapshot's clusters.
     private(set) var pools: [ClusterPool] = []
 
@@ -111,6 +113,7 @@ final class Worker {
             count(.snapshotApplyTime, Int(turn.now - began))
         }
         self.snapshot = snapshot
+        uncountedSnapshot = Borrowed(snapshot)
         let before = pools
         var old: [Int: ClusterPool] = [:]
         for pool in before { old[pool.cluster.state.id] = pool }
