@@ -5,12 +5,12 @@ import Telemetry
 
 /// One request and its response, on their way between a caller's stream and the tasks'.
 ///
-/// An exchange ends exactly once with exactly one outcome, which is counted when its caller's stream is gone: until then
-/// the time may be over for a response that is complete here and not taken. It is made when a request's headers are
-/// complete, and admitted at the end of that turn (a request that is reset in the same batch of reads never reaches a
-/// task). From then on it makes ``Attempt``s, one at a time or, where the route hedges, side by side, until one of them is
-/// *committed*: its response is passed on, and nothing is tried again. It is over when the streams of both sides are
-/// gone.
+/// An exchange ends exactly once with exactly one outcome, which is counted when its caller's stream is gone: until
+/// then the time may be over for a response that is complete here and not taken. It is made when a request's headers
+/// are complete, and admitted at the end of that turn (a request that is reset in the same batch of reads never
+/// reaches a task). From then on it makes ``Attempt``s, one at a time or, where the route hedges, side by side, until
+/// one of them is *committed*: its response is passed on, and nothing is tried again. It is over when the streams of
+/// both sides are gone.
 ///
 /// ```
 ///   fresh ──admitted──▶ attempting ──committed──▶ responding ──all streams closed──▶ over
