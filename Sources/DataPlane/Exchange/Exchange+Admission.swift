@@ -166,7 +166,7 @@ extension Exchange {
         let attempt = winner ?? liveAttempts.last
         let place =
             switch attempt?.endpoint {
-            case _ where outcome != nil: "the response was complete and the caller did not take it"
+            case _ where outcome != nil: "waiting for the caller to take the response"
             case let endpoint? where state == .responding: "reading the response of \(endpoint.name)"
             case let endpoint? where attempt?.state == .waiting: "waiting for a connection to \(endpoint.name)"
             case let endpoint?: "waiting for the response of \(endpoint.name)"
