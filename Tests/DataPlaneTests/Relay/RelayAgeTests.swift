@@ -17,6 +17,12 @@ struct RelayAgeTests {
         }
     }
 
+    private static func agesWithGrace(_ settings: inout ListenerSettings) {
+        settings.maxConnectionAge = .seconds(1)
+        settings.maxConnectionAgeGrace = .milliseconds(500)
+        settings.connectionAgeJitter = 0
+    }
+
     private func aged(_ bench: RelayBench, _ count: Int = 1) async throws -> Bool {
         try await eventually { bench.registry.total(.downstreamConnectionsAged) == count }
     }
@@ -64,11 +70,7 @@ struct RelayAgeTests {
         let task = try await ScriptedTask.start(Self.bidirectional)
         try await RelayBench.run(
             endpoints: [task.endpoint],
-            listener: {
-                $0.maxConnectionAge = .seconds(1)
-                $0.maxConnectionAgeGrace = .milliseconds(500)
-                $0.connectionAgeJitter = 0
-            }
+            listener: Self.agesWithGrace
         ) { bench in
             let started = ContinuousClock.now
             let (caller, call) = try await bench.connect(opening: [1])
@@ -90,11 +92,7 @@ struct RelayAgeTests {
         let task = try await ScriptedTask.start()
         try await RelayBench.run(
             endpoints: [task.endpoint],
-            listener: {
-                $0.maxConnectionAge = .seconds(1)
-                $0.maxConnectionAgeGrace = .milliseconds(500)
-                $0.connectionAgeJitter = 0
-            }
+            listener: Self.agesWithGrace
         ) { bench in
             let (caller, call) = try await bench.connect(
                 opening: [UInt8](repeating: 1, count: size), finish: true, settings: RelayBench.deaf)

@@ -79,15 +79,18 @@ struct RelayDeadlineTests {
         await task.stop()
     }
 
+    /// Sends a byte for each piece that comes, and no end.
+    private static let answersPieces: ScriptedTask.Script = { request, moment in
+        switch moment {
+        case .head: request.sendHead()
+        case .data: request.send([1])
+        case .end: break
+        }
+    }
+
     @Test("an exchange on which nothing moves ends; one on which something does goes on")
     func idle() async throws {
-        let task = try await ScriptedTask.start { request, moment in
-            switch moment {
-            case .head: request.sendHead()
-            case .data: request.send([1])
-            case .end: break
-            }
-        }
+        let task = try await ScriptedTask.start(Self.answersPieces)
         var settings = RouteSettings()
         settings.idleTimeout = .milliseconds(500)
         try await RelayBench.run(endpoints: [task.endpoint], route: settings) { bench in
@@ -109,13 +112,7 @@ struct RelayDeadlineTests {
 
     @Test("nothing moves for as long as the route says, and no longer")
     func idleTime() async throws {
-        let task = try await ScriptedTask.start { request, moment in
-            switch moment {
-            case .head: request.sendHead()
-            case .data: request.send([1])
-            case .end: break
-            }
-        }
+        let task = try await ScriptedTask.start(Self.answersPieces)
         var settings = RouteSettings()
         settings.idleTimeout = .seconds(2)
         try await RelayBench.run(endpoints: [task.endpoint], route: settings) { bench in
